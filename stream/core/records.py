@@ -1,0 +1,218 @@
+"""The values that travel between stages: frozen dataclasses around numpy columns.
+
+Topics are named by their logical name here (`predictions`), never by their name on a broker
+(`driftstream.predictions`). Event time is an integer of UTC milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.core.errors import Rejected
+
+__all__ = [
+    "CARRIES_COLUMN",
+    "CARRIES_FEATURES",
+    "CARRIES_PREDICTION",
+    "Batch",
+    "Claim",
+    "Decoded",
+    "Group",
+    "Header",
+    "Int64s",
+    "ModelKey",
+    "Output",
+    "Overrides",
+    "Partial",
+    "Progress",
+    "RawBatch",
+    "RawColumns",
+    "Scalar",
+    "Slice",
+    "Source",
+    "Told",
+]
+
+Int64s = npt.NDArray[np.int64]
+Scalar = str | int | float | bool | None
+RawColumns = dict[str, list[Scalar]]
+Header = tuple[str, bytes]
+
+CARRIES_PREDICTION = 1  # bit of Batch.carries: the row is a prediction, counted in `rows`
+CARRIES_COLUMN = ""  # the name of the carries bits among a raw group's columns
+CARRIES_FEATURES = 2  # bit of Batch.carries: the row has features, counted in `feature_rows`
+
+
+class ModelKey(NamedTuple):
+    """A model and its version; the version is "" where there is none."""
+
+    model: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.model}@{self.version}"
+
+
+class Source(NamedTuple):
+    """A partition of an input topic, by the topic's logical name."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Records as consumed, in columns of equal length n; offsets ascend within a source.
+
+    `source` indexes `sources` (int32), `offset` and `timestamp_ms` (the broker's) are int64.
+    `headers` is None where no record of the slice has any. `key(i)` reads one record's key.
+    `ends` are the sources read to their end within this slice, with the position there.
+    """
+
+    sources: tuple[Source, ...]
+    source: npt.NDArray[np.int32]
+    offset: Int64s
+    timestamp_ms: Int64s
+    values: Sequence[bytes | None]
+    headers: Sequence[Sequence[Header] | None] | None
+    key: Callable[[int], bytes | None]
+    ends: tuple[tuple[Source, int], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One record to produce. `partition` None leaves the choice to murmur2 of the key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...] = ()
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Slots known without binning: three int arrays of equal length (variable, row, slot)."""
+
+    variable: Int64s
+    row: Int64s
+    slot: Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """n rows of models whose profiles have equal numbers of variables, ready to be binned.
+
+    record         (n,) int32   index of the row's record in the slice
+    row            (n,) int32   the row's position within its record (0 unless it is a batch)
+    entry          (n,) int32   index into the catalog: which profile the row was decoded by
+    event_time_ms  (n,) int64
+    carries        (n,) uint8   bits CARRIES_PREDICTION, CARRIES_FEATURES
+    numeric        (Fn, n) float64 in the profile's order; NaN where null or absent, ±inf as sent
+    codes          (Fc, n) int64 slots of the categorical variables (`specs.categorical slots`)
+    overrides      values of another type than the profile's, as slots; None where there are none
+    unknown        (n,) int32   features that the profile doesn't know; None where all are 0
+    """
+
+    record: npt.NDArray[np.int32]
+    row: npt.NDArray[np.int32]
+    entry: npt.NDArray[np.int32]
+    event_time_ms: Int64s
+    carries: npt.NDArray[np.uint8]
+    numeric: npt.NDArray[np.float64]
+    codes: npt.NDArray[np.int64]
+    overrides: Overrides | None = None
+    unknown: npt.NDArray[np.int32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.record)
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """n rows of one model as plain values, where no single profile is known to apply.
+
+    `columns` maps a variable's name (`specs.variable names`) to n scalars; a name that a row
+    lacks is None there. Categories and numbers alike are what the producer sent.
+    """
+
+    model: ModelKey
+    record: npt.NDArray[np.int32]
+    row: npt.NDArray[np.int32]
+    event_time_ms: Int64s
+    carries: npt.NDArray[np.uint8]
+    columns: RawColumns
+
+    def __len__(self) -> int:
+        return len(self.record)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A slice after decoding: every record is in a batch, in `rejected`, or (by rows) in both."""
+
+    batches: tuple[Batch, ...]
+    raw: tuple[RawBatch, ...]
+    rejected: tuple[Rejected, ...]
+
+
+class Progress(NamedTuple):
+    """Input positions of one source before and after one commit (next offsets to read)."""
+
+    source: Source
+    before: int
+    after: int
+
+
+class Told(NamedTuple):
+    """A watermark that crossed a pane's end, and K = min(its record's timestamp, the clock)."""
+
+    source: Source
+    watermark_ms: int
+    k_ms: int
+
+
+class Claim(NamedTuple):
+    """A source said to be silent (read to `position`) at the time `at_ms`."""
+
+    source: Source
+    position: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows of one model in one pane since the last commit: counts by a profile, or raw values.
+
+    `profile` is the profile's hash, "" for raw. `counts` is the profile's flat count vector
+    (length `Profile.width`, int64), None for raw. `late_rows` came after their pane was passed.
+    `raw` holds the columns of a RawBatch and, named `CARRIES_COLUMN`, the rows' carries bits.
+    """
+
+    model: ModelKey
+    profile: str
+    pane_ms: int
+    rows: int
+    feature_rows: int
+    late_rows: int
+    unknown_features: int
+    counts: Int64s | None
+    raw: RawColumns | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What one commit of observe tells one partition of `partials`, groups first."""
+
+    groups: tuple[Group, ...]
+    progress: tuple[Progress, ...]
+    told: tuple[Told, ...]
+    claims: tuple[Claim, ...]
