@@ -1,0 +1,1 @@
+"""Drift in what model servers publish to Kafka, found in the stream."""

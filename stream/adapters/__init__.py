@@ -1,0 +1,1 @@
+"""Everything outside: Kafka, metrics, files, HTTP. Nothing here decides anything."""

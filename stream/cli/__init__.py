@@ -1,0 +1,1 @@
+"""The `driftstream` command, one file a subcommand."""

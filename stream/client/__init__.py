@@ -1,0 +1,1 @@
+"""The SDK of model servers: log predictions and labels, subscribe to alerts."""

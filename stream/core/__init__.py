@@ -1,0 +1,1 @@
+"""The flow itself, free of effects: decode, join, pane, score, signal, trigger."""

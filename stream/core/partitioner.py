@@ -25,7 +25,7 @@ def murmur2(keys: Sequence[bytes]) -> npt.NDArray[np.uint32]:
     lengths = np.fromiter(map(len, keys), dtype=np.int64, count=len(keys))
     for length in np.unique(lengths):
         where = np.flatnonzero(lengths == length)
-        joined = b"".join([keys[i] for i in where])
+        joined = b"".join([keys[i] for i in where.tolist()])
         block = np.frombuffer(joined, dtype=np.uint8).reshape(len(where), int(length))
         hashes[where] = _hash_block(block)
     return hashes

@@ -1,0 +1,1 @@
+"""The transactional runner: inputs, state and outputs committed in one Kafka transaction."""

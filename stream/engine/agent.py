@@ -64,7 +64,9 @@ class Agent(Protocol):
     def broadcast_every_ms(self) -> int:
         """How old, at the most, what `hear` has told may be when `step` is called."""
 
-    def assign(self, task: int, positions: Mapping[Source, int], state: Mapping[bytes, bytes]) -> None:
+    def assign(
+        self, task: int, positions: Mapping[Source, int], state: Mapping[bytes, bytes]
+    ) -> None:
         """Builds a task from its changelog's live records; an empty mapping is a new task.
 
         `positions` are the offsets that its sources will be read from. Called again for a task

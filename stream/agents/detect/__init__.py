@@ -1,0 +1,1 @@
+"""The detect agent: merges partials into panes and windows, scores them, keeps incidents."""

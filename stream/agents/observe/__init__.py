@@ -1,0 +1,1 @@
+"""The observe agent: decodes records and folds rows into mergeable counts by pane."""

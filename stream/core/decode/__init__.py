@@ -1,0 +1,1 @@
+"""Decode: a slice of records becomes column batches and rejections."""

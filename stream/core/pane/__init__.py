@@ -1,0 +1,1 @@
+"""Pane: rows become mergeable counts, watermarks close panes, panes make windows."""

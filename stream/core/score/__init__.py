@@ -1,0 +1,1 @@
+"""Score: how far a window's counts are from the reference's."""

@@ -1,0 +1,1 @@
+"""Signal: scored windows become incidents that open, update and resolve."""
