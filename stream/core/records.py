@@ -192,9 +192,10 @@ class Claim(NamedTuple):
 class Group:
     """Rows of one model in one pane since the last commit: counts by a profile, or raw values.
 
-    `profile` is the profile's hash, "" for raw. `counts` is the profile's flat count vector
-    (length `Profile.width`, int64), None for raw. `late_rows` came after their pane was passed.
-    `raw` holds the columns of a RawBatch and, named `CARRIES_COLUMN`, the rows' carries bits.
+    `profile` is the profile's hash, "" for raw. Exactly one of the three holds the rows:
+    `counts`, the profile's flat count vector (`Profile.width` int64); `codes`, few rows as
+    indices into that vector, one a counted value, of `width`; `raw`, the columns of a RawBatch
+    and, named CARRIES_COLUMN, the rows' carries bits. `late_rows` came after their pane passed.
     """
 
     model: ModelKey
@@ -206,6 +207,16 @@ class Group:
     unknown_features: int
     counts: Int64s | None
     raw: RawColumns | None = None
+    codes: npt.NDArray[np.unsignedinteger] | None = None
+    width: int = 0
+
+    def count_vector(self) -> Int64s:
+        """The group's counts over the profile's slots, dense; all of a binned group's rows."""
+        if self.counts is not None:
+            return self.counts
+        if self.codes is None:
+            raise ValueError(f"the group of {self.model} at {self.pane_ms} is raw: bin it first")
+        return np.bincount(self.codes, minlength=self.width)
 
 
 @dataclass(frozen=True, slots=True)
