@@ -1,4 +1,4 @@
-"""Whether a plain JSON value fits an Avro schema, and where it doesn't.
+"""Whether a value fits an Avro schema, and where it doesn't.
 
 JSON here is what any client writes: a union's value stands bare (`"age": 41`, not Avro-JSON's
 `{"long": 41}`), an integer may stand for a double, a field with a default may be absent.
@@ -8,193 +8,185 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 from stream.core.errors import SchemaError
 
-__all__ = ["Check", "compile_check"]
+__all__ = ["Check", "Mode", "compile_check"]
 
-Check = Callable[[Any, str, bool], Any]
-"""check(value, path, strict) -> the value, its absent fields filled with their defaults.
+Check = Callable[[Any, str], Any]
+"""check(value, path) -> the value, absent fields filled with their defaults.
 
-Raises SchemaError, naming the path. With `strict`, a field that the schema lacks is an error
-too; without, it is kept as it is, so that a reader bears what newer writers add.
+Raises SchemaError, naming the path of what does not fit.
 """
 
-_Known = dict[str, Check]
-_LIMITS = {"int": 2**31, "long": 2**63}
+
+class Mode(Enum):
+    """What a check is for."""
+
+    WRITE_JSON = auto()  # unknown fields are errors; NaN and infinities become null, or errors
+    WRITE_AVRO = auto()  # unknown fields are errors; Avro can say NaN and infinities
+    READ_JSON = auto()  # unknown fields are kept, so that readers bear what newer writers add
 
 
-def compile_check(schema: Any) -> Check:
-    """The check of a parsed Avro schema (a dict, a list or a type's name); build it once.
-
-    `bytes` and `fixed` have no plain JSON form: a value of theirs never fits.
-    """
-    return _compile(schema, {})
+def compile_check(schema: Any, mode: Mode) -> Check:
+    """The check of a parsed Avro schema (a dict, a list or a type's name); build it once."""
+    return _Compiler(mode).compile(schema)
 
 
-def _compile(schema: Any, known: _Known) -> Check:
-    if isinstance(schema, list):
-        return _union(schema, known)
-    if isinstance(schema, str):
-        return _reference(schema, known)
-    kind = schema["type"]
-    if kind == "record":
-        return _record(schema, known)
-    if kind == "enum":
-        return _enum(schema, known)
-    if kind == "array":
-        return _array(_compile(schema["items"], known))
-    if kind == "map":
-        return _map(_compile(schema["values"], known))
-    return _compile(kind, known)
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    mode: Mode
+    known: dict[str, Check] = field(default_factory=dict)
 
+    def compile(self, schema: Any) -> Check:
+        if isinstance(schema, list):
+            return self._union(schema)
+        if isinstance(schema, str):
+            return self._reference(schema)
+        kind = schema["type"]
+        if kind == "record":
+            return self._record(schema)
+        if kind == "enum":
+            return self._enum(schema)
+        if kind == "array":
+            return _array(self.compile(schema["items"]))
+        if kind == "map":
+            return _map(self.compile(schema["values"]))
+        return self.compile(kind)
 
-def _reference(name: str, known: _Known) -> Check:
-    primitive = _PRIMITIVES.get(name)
-    if primitive is not None:
-        return primitive
-    # Looked up when called: a record may name itself before it is compiled to its end.
-    return lambda value, path, strict: known[name](value, path, strict)
+    def _reference(self, name: str) -> Check:
+        if name in ("float", "double"):
+            return _number if self.mode is Mode.WRITE_AVRO else _finite
+        primitive = _PRIMITIVES.get(name)
+        if primitive is not None:
+            return primitive
+        if name in self.known:
+            return self.known[name]
+        raise SchemaError(f"the schema names {name} before it defines it")
 
+    def _record(self, schema: dict[str, Any]) -> Check:
+        fields = {each["name"]: self.compile(each["type"]) for each in schema["fields"]}
+        defaults = {e["name"]: e["default"] for e in schema["fields"] if "default" in e}
+        required = tuple(name for name in fields if name not in defaults)
+        keeps_unknown = self.mode is Mode.READ_JSON
 
-def _record(schema: dict[str, Any], known: _Known) -> Check:
-    fields: dict[str, Check] = {}
-    defaults: dict[str, Any] = {}
+        def check(value: Any, path: str) -> dict[str, Any]:
+            if not isinstance(value, dict):
+                raise _misfit(value, path, "an object")
+            for name in required:
+                if name not in value:
+                    raise SchemaError(f"{path}.{name}: is missing, and has no default")
+            checked = {name: _copy(default) for name, default in defaults.items()}
+            for name, item in value.items():
+                fits = fields.get(name)
+                if fits is not None:
+                    checked[name] = fits(item, f"{path}.{name}")
+                elif keeps_unknown:
+                    checked[name] = item
+                else:
+                    there = ", ".join(fields)
+                    raise SchemaError(f"{path}.{name}: no such field; there are {there}")
+            return checked
 
-    def check(value: Any, path: str, strict: bool) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise _misfit(value, path, "an object")
-        missing = [name for name in fields if name not in value and name not in defaults]
-        if missing:
-            raise SchemaError(f"{path}.{missing[0]}: is missing, and has no default")
-        if strict and (unknown := [name for name in value if name not in fields]):
-            raise SchemaError(
-                f"{path}.{unknown[0]}: no such field; there are {', '.join(fields)}"
-            )
-        checked = dict(value)
-        for name, fits in fields.items():
-            if name in value:
-                checked[name] = fits(value[name], f"{path}.{name}", strict)
-            else:
-                checked[name] = _copy(defaults[name])
-        return checked
+        return self._named(schema, check)
 
-    _name(schema, known, check)
-    for each in schema["fields"]:
-        fields[each["name"]] = _compile(each["type"], known)
-        if "default" in each:
-            defaults[each["name"]] = each["default"]
-    return check
+    def _enum(self, schema: dict[str, Any]) -> Check:
+        symbols = tuple(schema["symbols"])
 
+        def check(value: Any, path: str) -> str:
+            if not isinstance(value, str) or value not in symbols:
+                raise SchemaError(f"{path}: is {_shown(value)}, wants one of {', '.join(symbols)}")
+            return value
 
-def _enum(schema: dict[str, Any], known: _Known) -> Check:
-    symbols = tuple(schema["symbols"])
+        return self._named(schema, check)
 
-    def check(value: Any, path: str, strict: bool) -> str:
-        if not isinstance(value, str) or value not in symbols:
-            raise SchemaError(f"{path}: is {_shown(value)}, wants one of {', '.join(symbols)}")
-        return value
+    def _named(self, schema: dict[str, Any], check: Check) -> Check:
+        name, space = schema["name"], schema.get("namespace")
+        self.known[f"{space}.{name}" if space else name] = check
+        return check
 
-    _name(schema, known, check)
-    return check
+    def _union(self, branches: list[Any]) -> Check:
+        checks = [(_kind(branch), self.compile(branch)) for branch in branches]
+        nullable = "null" in branches
+        writes_null = nullable and self.mode is Mode.WRITE_JSON
+        wanted = " or ".join(dict.fromkeys(kind for kind, _ in checks))
+
+        def check(value: Any, path: str) -> Any:
+            if value is None and nullable:
+                return None
+            if writes_null and isinstance(value, float) and not math.isfinite(value):
+                return None
+            close: list[SchemaError] = []
+            for kind, fits in checks:
+                try:
+                    return fits(value, path)
+                except SchemaError as misfit:
+                    if kind == _kind_of(value):
+                        close.append(misfit)
+            if len(close) == 1:
+                raise close[0]
+            raise _misfit(value, path, wanted)
+
+        return check
 
 
 def _array(fits: Check) -> Check:
-    def check(value: Any, path: str, strict: bool) -> list[Any]:
+    def check(value: Any, path: str) -> list[Any]:
         if not isinstance(value, (list, tuple)):
-            raise _misfit(value, path, "an array")
-        return [fits(item, f"{path}[{index}]", strict) for index, item in enumerate(value)]
+            raise _misfit(value, path, _KINDS["array"])
+        return [fits(item, f"{path}[{index}]") for index, item in enumerate(value)]
 
     return check
 
 
 def _map(fits: Check) -> Check:
-    def check(value: Any, path: str, strict: bool) -> dict[str, Any]:
+    def check(value: Any, path: str) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise _misfit(value, path, "an object")
+            raise _misfit(value, path, _KINDS["map"])
         for key in value:
             if not isinstance(key, str):
                 raise SchemaError(f"{path}: has the key {key!r}, and keys are strings")
-        return {key: fits(item, f"{path}.{key}", strict) for key, item in value.items()}
+        return {key: fits(item, f"{path}.{key}") for key, item in value.items()}
 
     return check
 
 
-def _union(branches: list[Any], known: _Known) -> Check:
-    checks = [(_json_kind(branch), _compile(branch, known)) for branch in branches]
-    nullable = "null" in branches
-    wanted = " or ".join(dict.fromkeys(kind for kind, _ in checks))
-
-    def check(value: Any, path: str, strict: bool) -> Any:
-        if nullable and (value is None or _not_finite(value)):
-            return None
-        reasons: list[tuple[str, SchemaError]] = []
-        for kind, fits in checks:
-            try:
-                return fits(value, path, strict)
-            except SchemaError as reason:
-                reasons.append((kind, reason))
-        close = [reason for kind, reason in reasons if kind == _kind_of(value)]
-        if len(close) == 1:
-            raise close[0]
-        raise _misfit(value, path, wanted)
+def _instance(kind: type, called: str) -> Check:
+    def check(value: Any, path: str) -> Any:
+        if not isinstance(value, kind):
+            raise _misfit(value, path, called)
+        return value
 
     return check
 
 
-def _null(value: Any, path: str, strict: bool) -> None:
-    if value is not None:
-        raise _misfit(value, path, "null")
-
-
-def _boolean(value: Any, path: str, strict: bool) -> bool:
-    if not isinstance(value, bool):
-        raise _misfit(value, path, "true or false")
-    return value
-
-
-def _string(value: Any, path: str, strict: bool) -> str:
-    if not isinstance(value, str):
-        raise _misfit(value, path, "a string")
-    return value
-
-
-def _number(value: Any, path: str, strict: bool) -> int | float:
+def _number(value: Any, path: str) -> int | float:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise _misfit(value, path, "a number")
-    if _not_finite(value):
-        raise SchemaError(f"{path}: is {value}, which JSON cannot say")
+        raise _misfit(value, path, _KINDS["double"])
     return value
 
 
-def _integer(kind: str) -> Check:
-    limit = _LIMITS[kind]
+def _finite(value: Any, path: str) -> int | float:
+    number = _number(value, path)
+    if isinstance(number, float) and not math.isfinite(number):
+        raise SchemaError(f"{path}: is {number}, which JSON cannot say")
+    return number
 
-    def check(value: Any, path: str, strict: bool) -> int:
+
+def _integer(kind: str, bits: int) -> Check:
+    def check(value: Any, path: str) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise _misfit(value, path, "an integer")
-        if not -limit <= value < limit:
+            raise _misfit(value, path, _KINDS[kind])
+        if not -(2**bits) <= value < 2**bits:
             raise SchemaError(f"{path}: {value} does not fit into {kind}")
         return value
 
     return check
 
 
-def _binary(value: Any, path: str, strict: bool) -> Any:
-    raise SchemaError(f"{path}: bytes have no plain JSON form; encode the record as Avro")
-
-
-_PRIMITIVES: dict[str, Check] = {
-    "null": _null,
-    "boolean": _boolean,
-    "string": _string,
-    "int": _integer("int"),
-    "long": _integer("long"),
-    "float": _number,
-    "double": _number,
-    "bytes": _binary,
-}
 _KINDS = {
     "null": "null",
     "boolean": "true or false",
@@ -204,18 +196,21 @@ _KINDS = {
     "long": "an integer",
     "float": "a number",
     "double": "a number",
+    "bytes": "bytes",
     "array": "an array",
     "map": "an object",
 }
+_PRIMITIVES: dict[str, Check] = {
+    "null": _instance(type(None), _KINDS["null"]),
+    "boolean": _instance(bool, _KINDS["boolean"]),
+    "string": _instance(str, _KINDS["string"]),
+    "bytes": _instance(bytes, _KINDS["bytes"]),
+    "int": _integer("int", 31),
+    "long": _integer("long", 63),
+}
 
 
-def _name(schema: dict[str, Any], known: _Known, check: Check) -> None:
-    name, space = schema["name"], schema.get("namespace")
-    known[name] = check
-    known[f"{space}.{name}" if space else name] = check
-
-
-def _json_kind(branch: Any) -> str:
+def _kind(branch: Any) -> str:
     """What a union's branch is called in an error; a name that isn't a primitive is a record."""
     return _KINDS.get(branch if isinstance(branch, str) else branch["type"], "an object")
 
@@ -223,12 +218,10 @@ def _json_kind(branch: Any) -> str:
 def _kind_of(value: Any) -> str:
     if isinstance(value, bool):
         return "true or false"
-    names = {str: "a string", int: "an integer", float: "a number", list: "an array"}
-    return "an object" if isinstance(value, dict) else names.get(type(value), "null")
-
-
-def _not_finite(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+    if isinstance(value, (list, tuple)):
+        return "an array"
+    names = {str: "a string", int: "an integer", dict: "an object", bytes: "bytes"}
+    return names.get(type(value), "a number")
 
 
 def _copy(default: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import fastavro
 import orjson
 
-from stream.conformance import Check, compile_check
+from stream.conformance import Check, Mode, compile_check
 from stream.core.errors import SchemaError
 
 __all__ = [
@@ -70,13 +70,11 @@ def schema(name: str) -> dict[str, Any]:
 def encode_avro(name: str, record: dict[str, Any]) -> bytes:
     """The record as an Avro body without header or frame; absent fields take their defaults.
 
-    Raises SchemaError where a value does not fit, or a field is unknown.
+    Raises SchemaError, naming the path, where a value does not fit or a field is unknown.
     """
+    checked = _check(name, Mode.WRITE_AVRO)(record, name)
     buffer = io.BytesIO()
-    try:
-        fastavro.schemaless_writer(buffer, schema(name), record, strict_allow_default=True)
-    except (ValueError, TypeError, OverflowError, AttributeError) as misfit:
-        raise SchemaError(f"{name}: does not fit its schema: {misfit}") from misfit
+    fastavro.schemaless_writer(buffer, schema(name), checked)
     return buffer.getvalue()
 
 
@@ -101,7 +99,7 @@ def encode_json(name: str, record: dict[str, Any]) -> bytes:
     NaN and infinities become null where null is allowed. Raises SchemaError, naming the path,
     where a value does not fit, a field without default is absent, or a field is unknown.
     """
-    checked = _check(name)(record, name, True)
+    checked = _check(name, Mode.WRITE_JSON)(record, name)
     try:
         return orjson.dumps(checked, option=_JSON)
     except orjson.JSONEncodeError as misfit:
@@ -118,13 +116,13 @@ def decode_json(name: str, body: bytes) -> dict[str, Any]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as broken:
         raise SchemaError(f"{name}: is not JSON: {broken}") from broken
-    record: dict[str, Any] = _check(name)(value, name, False)
+    record: dict[str, Any] = _check(name, Mode.READ_JSON)(value, name)
     return record
 
 
 @cache
-def _check(name: str) -> Check:
-    return compile_check(schema(name))
+def _check(name: str, mode: Mode) -> Check:
+    return compile_check(schema(name), mode)
 
 
 @cache
