@@ -31,7 +31,14 @@ __all__ = ["decode_partial", "encode_partials"]
 
 _RAW = 0
 _NOT_FINITE = "not_finite"
-_COLUMNS = ("profiles", "pane_ms", "rows", "feature_rows", "late_rows", "unknown_features")
+_COLUMNS = {  # a column of the schema -> the group's field
+    "profiles": "profile",
+    "pane_ms": "pane_ms",
+    "rows": "rows",
+    "feature_rows": "feature_rows",
+    "late_rows": "late_rows",
+    "unknown_features": "unknown_features",
+}
 _GROUP_BYTES = 96  # about what a group's entries in the columns take, names included
 
 
@@ -60,9 +67,9 @@ def decode_partial(value: bytes, schema: dict[str, Any]) -> Partial:
         form, length = record["forms"][index], record["lengths"][index]
         end = place + (length if form == _RAW else length * abs(form))
         key = ModelKey(model, record["versions"][index])
-        columns = [record[name][index] for name in _COLUMNS]
+        columns: dict[str, Any] = {field: record[name][index] for name, field in _COLUMNS.items()}
         payload = _unpack(data[place:end], form)
-        groups.append(Group(key, *columns, width=record["widths"][index], **payload))
+        groups.append(Group(key, width=record["widths"][index], **columns, **payload))
         place = end
     return Partial(
         tuple(groups),
@@ -129,7 +136,6 @@ def _encode(share: list[_Packed], partial: Partial, schema: dict[str, Any], *, l
     record: dict[str, Any] = {
         "models": [group.model.model for group in groups],
         "versions": [group.model.version for group in groups],
-        "profiles": [group.profile for group in groups],
         "widths": [group.width if group.counts is None else len(group.counts) for group in groups],
         "forms": [item[1] for item in share],
         "lengths": [item[2] for item in share],
@@ -138,8 +144,8 @@ def _encode(share: list[_Packed], partial: Partial, schema: dict[str, Any], *, l
         "told": _rows(("watermark_ms", "k_ms"), partial.told if last else ()),
         "claims": _rows(("position", "at_ms"), partial.claims if last else ()),
     }
-    for name in _COLUMNS[1:]:
-        record[name] = [getattr(group, name) for group in groups]
+    for name, field in _COLUMNS.items():
+        record[name] = [getattr(group, field) for group in groups]
     out = io.BytesIO()
     fastavro.schemaless_writer(out, schema, record)
     return out.getvalue()

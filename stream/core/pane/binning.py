@@ -1,0 +1,159 @@
+"""Slots of many values at once: for numeric variables, the bin that holds each value.
+
+`searchsorted` costs 33 ns a value; a table costs a few. The values' range is cut into equal
+cells, fine enough that at most one bin edge falls into any of them. A cell's table entry is the
+number of edges in the cells before it; one comparison with the next edge settles the rest. That
+is exact, because the same monotone floating-point function assigns values and edges to cells.
+
+Models whose profiles have equally many numeric variables share one `Stack`, so that rows of a
+thousand models are binned in one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.core.records import Int64s
+from stream.core.specs import ABOVE, BELOW, MISSING, NumericVariable, Profile
+
+__all__ = ["Stack", "Table", "region_slots", "tables_of"]
+
+Floats = npt.NDArray[np.float64]
+
+_MOST_CELLS = 1 << 14
+_BLOCK = 16_384  # values a pass works on at once, so that its arrays stay in the cache
+
+
+class Table:
+    """One variable's table: the cell function's parameters, region counts, and boundaries.
+
+    Regions are numbered from below: 0 is under the first edge, r in 1..k is bin r - 1, k + 1 is
+    over the last edge. The boundaries between them are the first k edges and the next float
+    after the last one, whose bin is closed.
+    """
+
+    __slots__ = ("boundaries", "cells", "low", "regions", "scale")
+
+    def __init__(self, variable: NumericVariable) -> None:
+        edges = np.array(variable.edges, dtype=np.float64)
+        self.boundaries: Floats = np.append(edges[:-1], np.nextafter(edges[-1], np.inf))
+        self.low = float(edges[0])
+        self.cells = 0  # 0: no table serves these edges, search instead
+        self.scale = 0.0
+        self.regions = np.zeros(1, dtype=np.uint16)
+        with np.errstate(over="ignore", invalid="ignore"):
+            reach = float(self.boundaries[-1] - self.boundaries[0])
+        cells = 64
+        while cells <= _MOST_CELLS and not self.cells:
+            self._try(cells, reach)
+            cells *= 2
+
+    def _try(self, cells: int, reach: float) -> None:
+        with np.errstate(over="ignore"):
+            scale = float(np.float64(cells) / np.float64(reach)) if reach > 0 else np.inf
+        if not np.isfinite(scale) or not np.isfinite(reach):
+            return
+        places = np.minimum((self.boundaries - self.low) * scale + 1.0, cells + 1.0).astype(int)
+        if len(np.unique(places)) < len(places):
+            return
+        self.cells, self.scale = cells, scale
+        self.regions = np.searchsorted(places, np.arange(cells + 2)).astype(np.uint16)
+
+
+class Stack:
+    """The numeric binning of profiles (their tables) that have equally many numeric variables.
+
+    `regions` takes (Fn, n) float64 values and the (n,) index of each row's profile in the stack
+    (or one index for all) and gives *regions*: 0 below, 1..k the bins, k + 1 above, k + 2
+    missing (NaN). `region_slots` says where the counts of regions belong in the count vector.
+    """
+
+    def __init__(self, tables: Sequence[tuple[Table, ...]]) -> None:
+        self._tables = tables
+        shape = (len(tables), len(tables[0]) if tables else 0)
+        flat = list(chain.from_iterable(tables))
+        self._low = np.array([t.low for t in flat]).reshape(shape)
+        self._scale = np.array([t.scale for t in flat]).reshape(shape)
+        self._most = np.array([t.cells + 1.0 for t in flat]).reshape(shape)
+        self._cells = _offsets([len(t.regions) for t in flat]).reshape(shape)
+        self._edges = _offsets([len(t.boundaries) + 1 for t in flat]).reshape(shape)
+        missing = [len(t.boundaries) + 1 for t in flat]
+        self._missing = np.array(missing, dtype=np.int64).reshape(shape)
+        self._regions = np.concatenate([t.regions for t in flat] or [np.zeros(1, np.uint16)])
+        self._boundaries = np.concatenate(
+            [np.append(t.boundaries, np.inf) for t in flat] or [np.zeros(1)]
+        )
+        self._searched = [
+            [f for f, table in enumerate(row) if not table.cells] for row in tables
+        ]
+
+    def regions(self, values: Floats, rows: npt.NDArray[np.int64] | int, out: Int64s) -> None:
+        """Writes the regions of (Fn, n) values to `out`, (Fn, n) int64."""
+        features, count = values.shape
+        step = max(1, _BLOCK // max(1, features))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, count, step):
+                stop = min(count, start + step)
+                which = rows if isinstance(rows, int) else rows[start:stop]
+                self._block(values[:, start:stop], which, out[:, start:stop])
+
+    def _block(self, values: Floats, rows: npt.NDArray[np.int64] | int, out: Int64s) -> None:
+        pick = slice(rows, rows + 1) if isinstance(rows, int) else rows
+        absent = np.isnan(values)
+        holes = bool(absent.any())
+        known = np.where(absent, 0.0, values) if holes else values
+        cell = known - self._low[pick].T
+        cell *= self._scale[pick].T
+        cell += 1.0
+        np.clip(cell, 0.0, self._most[pick].T, out=cell)
+        place = cell.astype(np.int64)
+        place += self._cells[pick].T
+        np.copyto(out, self._regions.take(place, mode="clip"))
+        np.add(out, self._edges[pick].T, out=place)
+        out += known >= self._boundaries.take(place, mode="clip")
+        self._search(known, rows, out)
+        if holes:
+            np.copyto(out, self._missing[pick].T, where=absent)
+
+    def _search(self, values: Floats, rows: npt.NDArray[np.int64] | int, out: Int64s) -> None:
+        """Overwrites the variables whose edges no table serves."""
+        if isinstance(rows, int):
+            for feature in self._searched[rows]:
+                boundaries = self._tables[rows][feature].boundaries
+                out[feature] = boundaries.searchsorted(values[feature], side="right")
+            return
+        for model in np.unique(rows).tolist():
+            if self._searched[model]:
+                where = np.flatnonzero(rows == model)
+                for feature in self._searched[model]:
+                    boundaries = self._tables[model][feature].boundaries
+                    found = boundaries.searchsorted(values[feature, where], side="right")
+                    out[feature, where] = found
+
+
+def tables_of(profile: Profile) -> tuple[Table, ...]:
+    """The tables of a profile's numeric variables; costly, so to be kept."""
+    return tuple(Table(variable) for variable in profile.numeric)
+
+
+def region_slots(profile: Profile) -> Int64s:
+    """Where in the profile's count vector each internal code is counted, (width,) int64.
+
+    Internally a numeric variable's codes are its regions, in the profile's order of variables.
+    """
+    order = np.arange(profile.width, dtype=np.int64)
+    for variable, start in zip(profile.numeric, profile.starts.tolist(), strict=False):
+        size = variable.size
+        order[start] = start + size + BELOW
+        order[start + 1 : start + 1 + size] = start + np.arange(size)
+        order[start + size + 1] = start + size + ABOVE
+        order[start + size + 2] = start + size + MISSING
+    return order
+
+
+def _offsets(lengths: Sequence[int]) -> Int64s:
+    return np.cumsum([0, *lengths[:-1]], dtype=np.int64) if lengths else np.zeros(0, np.int64)

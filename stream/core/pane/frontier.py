@@ -1,0 +1,165 @@
+"""Which panes are closed: what observe told of its source partitions, and who may be waited for.
+
+A pane that ends at E closes when every source has told a watermark W >= E or is excused: silent,
+read to its end, and still so long after the others' records were appended (DESIGN, Time).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from stream.core.records import Claim, Partial, Source
+from stream.core.specs import TimeSpec
+
+__all__ = ["NEVER_MS", "Frontier", "SourceState"]
+
+NEVER_MS = -1  # the watermark of a source that has told none
+_MOST_TOLD = 4_096  # watermarks kept a source before they are thinned
+
+
+class SourceState(NamedTuple):
+    """What is known of one source, as a snapshot holds it."""
+
+    source: Source
+    position: int
+    watermark_ms: int
+    told: tuple[tuple[int, int], ...]
+    claim: tuple[int, int] | None
+
+
+@dataclass(slots=True)
+class _Voice:
+    position: int = 0
+    watermark_ms: int = NEVER_MS
+    told: deque[tuple[int, int]] = field(default_factory=deque)  # (W, K), ascending
+    claim: tuple[int, int] | None = None  # position, time
+    heard_ms: int | None = None  # detect's clock when it was last heard of
+    spoke: bool = False  # since `closable` was last called
+
+
+class Frontier:
+    """The end of the closed panes of one detect task, moved by partials in their order.
+
+    `sources` are all source partitions that must pass a pane's end. The same partials close the
+    same panes however they are cut and interleaved, unless a source was excused.
+    """
+
+    def __init__(self, sources: Sequence[Source], times: TimeSpec, closed_ms: int = 0) -> None:
+        self._times = times
+        self._voices = {source: _Voice() for source in sources}
+        self.closed_ms = closed_ms
+
+    @property
+    def sources(self) -> Iterable[Source]:
+        """The sources that panes wait for."""
+        return self._voices.keys()
+
+    def watermark_ms(self, source: Source) -> int:
+        """The largest watermark that the source told; NEVER_MS before the first."""
+        voice = self._voices.get(source)
+        return NEVER_MS if voice is None else voice.watermark_ms
+
+    def hear(self, partial: Partial) -> None:
+        """Takes in progress, watermarks and claims; sources that aren't waited for are ignored."""
+        for source, _, after in partial.progress:
+            voice = self._voices.get(source)
+            if voice is not None:
+                voice.spoke = True
+                voice.position = max(voice.position, after)
+                if voice.claim is not None and voice.position > voice.claim[0]:
+                    voice.claim = None
+        for source, watermark_ms, k_ms in partial.told:
+            voice = self._voices.get(source)
+            if voice is not None and watermark_ms > voice.watermark_ms:
+                voice.watermark_ms = watermark_ms
+                voice.told.append((watermark_ms, k_ms))
+                if len(voice.told) > _MOST_TOLD:
+                    voice.told = _thinned(voice.told)
+        for claim in partial.claims:
+            self._claim(claim)
+
+    def closable(self, now_ms: int, rows_end_ms: int) -> int:
+        """Moves to the end up to which panes close, and returns it; it never goes back.
+
+        `rows_end_ms` is the end of the last window that holds rows: panes close no further when
+        every source is excused. `now_ms` serves only to excuse sources that nobody owns.
+        """
+        self._excuse_unowned(now_ms)
+        while (end_ms := self._next(rows_end_ms)) > self.closed_ms:
+            self.closed_ms = end_ms
+            for voice in self._voices.values():
+                _prune(voice.told, end_ms + self._times.pane_ms)
+        return self.closed_ms
+
+    def states(self) -> list[SourceState]:
+        """All that is needed to go on: with `closed_ms` the whole of it."""
+        return [
+            SourceState(source, voice.position, voice.watermark_ms, tuple(voice.told), voice.claim)
+            for source, voice in self._voices.items()
+        ]
+
+    def restore(self, states: Iterable[SourceState], positions: Mapping[Source, int]) -> None:
+        """Goes on from `states`, and from at least `positions`; unknown sources are left out."""
+        for source, position, watermark_ms, told, claim in states:
+            if source in self._voices:
+                self._voices[source] = _Voice(position, watermark_ms, deque(told), claim)
+        for source, position in positions.items():
+            voice = self._voices.get(source)
+            if voice is not None:
+                voice.position = max(voice.position, position)
+
+    def _claim(self, claim: Claim) -> None:
+        voice = self._voices.get(claim.source)
+        if voice is None or claim.position < voice.position:
+            return
+        voice.spoke = True
+        voice.position = claim.position
+        at_ms = claim.at_ms if voice.claim is None else max(claim.at_ms, voice.claim[1])
+        voice.claim = (claim.position, at_ms)
+
+    def _excuse_unowned(self, now_ms: int) -> None:
+        """A source of which no commit has said anything for `max_hold` is claimed by ourselves."""
+        for voice in self._voices.values():
+            if voice.spoke or voice.heard_ms is None:
+                voice.heard_ms, voice.spoke = now_ms, False
+            elif now_ms - voice.heard_ms >= self._times.max_hold_ms:
+                at_ms = now_ms if voice.claim is None else max(now_ms, voice.claim[1])
+                voice.claim = (voice.position, at_ms)
+
+    def _next(self, rows_end_ms: int) -> int:
+        """The largest end to which all panes behind `closed_ms` close for one and the same reason.
+
+        Up to the smallest of the first watermarks behind E, those and so K_E stay the same.
+        """
+        pane_ms = self._times.pane_ms
+        voices = self._voices.values()
+        ahead = [voice.told[0] for voice in voices if voice.watermark_ms >= self.closed_ms + pane_ms]
+        silent = [voice.claim for voice in voices if voice.watermark_ms < self.closed_ms + pane_ms]
+        claimed = [claim[1] for claim in silent if claim is not None]
+        if len(claimed) < len(silent):
+            return self.closed_ms
+        if ahead:
+            k_ms = max(k for _, k in ahead)
+            if claimed and min(claimed) < k_ms + self._times.idle_after_ms:
+                return self.closed_ms
+            reached_ms = min(watermark_ms for watermark_ms, _ in ahead)
+        elif claimed:
+            quiet_ms = self._times.out_of_orderness_ms + self._times.idle_after_ms
+            reached_ms = min(min(claimed) - quiet_ms, rows_end_ms)
+        else:
+            return self.closed_ms
+        return max(self.closed_ms, reached_ms // pane_ms * pane_ms)
+
+
+def _prune(told: deque[tuple[int, int]], end_ms: int) -> None:
+    while told and told[0][0] < end_ms:
+        told.popleft()
+
+
+def _thinned(told: deque[tuple[int, int]]) -> deque[tuple[int, int]]:
+    """Every other one, the last always: with fewer, an excuse comes later, never too early."""
+    entries = list(told)
+    return deque(entries[(len(entries) - 1) % 2 :: 2])
