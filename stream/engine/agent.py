@@ -8,13 +8,13 @@ from their last committed state and feeds the same records once more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stream.core.records import Output, Slice, Source
 
-__all__ = ["Agent", "Broadcast", "Change", "Commit"]
+__all__ = ["Agent", "Broadcast", "Change", "Commit", "Pausing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +95,15 @@ class Agent(Protocol):
         """Called before each commit, and each commit interval without input: outputs and changes.
 
         `positions` are the next offsets of every source of the active tasks.
+        """
+
+
+@runtime_checkable
+class Pausing(Protocol):
+    """What an agent has besides, if it holds sources back at times."""
+
+    def paused(self, now_ms: int) -> Set[Source]:
+        """The sources not to be read now; asked after each slice and, at the latest, each second.
+
+        A paused source keeps its position; it is read on when it is no longer named.
         """
