@@ -172,7 +172,7 @@ Variable = NumericVariable | CategoricalVariable
 class Profile:
     """A model@version's reference: how each variable was distributed, over which bins.
 
-    `hash` identifies the content (everything but `effective_from_ms` and `warmed_up`).
+    `hash` identifies the content (all but `effective_from_ms`, `warmed_up`, `created_ms`).
     `provenance` holds what the builder knew: data file, training time, Git, DVC, MLflow ids.
     """
 

@@ -1,4 +1,4 @@
-"""A reference profile as a record, and the hash of its content. What a topic holds is distrusted."""
+"""A reference profile as a record, and its content's hash. What a topic holds is distrusted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from stream.core.errors import ProfileError
@@ -104,7 +105,7 @@ def profile_from_record(record: Mapping[str, Any]) -> Profile:
 
 def _numeric(item: Mapping[str, Any]) -> NumericVariable:
     edges = tuple(_finite(edge) for edge in _items(item["edges"]))
-    if len(edges) < 2 or any(low >= high for low, high in zip(edges, edges[1:], strict=False)):
+    if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
         raise ValueError(f"edges of {item['name']!r} do not ascend")
     return NumericVariable(
         name=_text(item["name"]),

@@ -120,7 +120,7 @@ def _carried(name: str, column: Column, carries: Column | None) -> Column:
     keep = np.flatnonzero(np.asarray(carries, dtype=np.int64) & bit)
     if isinstance(column, np.ndarray):
         return column[keep]
-    return [column[place] for place in keep]
+    return [column[place] for place in keep.tolist()]
 
 
 def _plain(column: Column) -> _Plain:
