@@ -71,6 +71,7 @@ def produce_all(bootstrap_servers: str, topic: str, records: Iterable[Record]) -
         "partitioner": "murmur2_random",
         "enable.idempotence": True,
         "linger.ms": 5,
+        "log_level": 3,  # a fresh broker's "coordinator load in progress" is not news
     }
     producer = Producer(settings)
     for record in records:

@@ -160,6 +160,10 @@ class LocalKafka:
         """Whether the broker's process is there."""
         return self._node(broker).running()
 
+    def log_tail(self, broker: int = 0) -> str:
+        """The last lines of a broker's log."""
+        return self._node(broker).log_tail()
+
     def _node(self, broker: int) -> _Node:
         if not 0 <= broker < len(self._nodes):
             raise BrokerError(f"broker {broker} of {len(self._nodes)}: they are numbered from 0")
