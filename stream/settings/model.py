@@ -30,7 +30,7 @@ _MASK = "**********"
 
 ENGINE_OWNED = frozenset(
     {
-        "client.id",
+        "auto.offset.reset",
         "enable.auto.commit",
         "enable.auto.offset.store",
         "enable.idempotence",
@@ -40,6 +40,7 @@ ENGINE_OWNED = frozenset(
         "isolation.level",
         "partition.assignment.strategy",
         "partitioner",
+        "transaction.timeout.ms",
         "transactional.id",
     }
 )
@@ -150,8 +151,12 @@ class Settings(BaseModel):
     slice_records: int = Field(2_000, ge=1, description="records taken at once, at most")
     slice_bytes: int = Field(4_194_304, ge=1, description="bytes taken at once, about")
     transaction_timeout: Duration = Field(10_000, ge=1_000, description="Kafka's, for transactions")
-    session_timeout: Duration = Field(45_000, ge=1_000, description="Kafka's, for group members")
+    session_timeout: Duration = Field(10_000, ge=1_000, description="Kafka's, for group members")
     instance_id: str = Field("", description="static membership: a name that survives restarts")
+
+    start_from: Literal["earliest", "latest"] = Field(
+        "earliest", description="where a partition is read from that was never read"
+    )
 
     max_invalid_share: float = Field(
         0.5, ge=0, le=1, description="rejected share over a minute that pauses a partition"

@@ -1,0 +1,105 @@
+"""Metrics: names and units that promtool accepts, bounded series, zeros from the start."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+from prometheus_client import generate_latest
+
+from stream.adapters.metrics import Metrics
+from stream.core.errors import Reason
+from stream.core.records import ModelKey
+from stream.core.specs import Severity
+from stream.engine.observer import EngineObserver
+
+_CREDIT = ModelKey("credit", "3")
+
+
+def _text(metrics: Metrics) -> str:
+    return generate_latest(metrics.registry).decode()
+
+
+def _filled() -> Metrics:
+    metrics = Metrics(now=lambda: 100.0)
+    engine: EngineObserver = metrics.engine
+    engine.consumed("observe", "predictions", 5)
+    engine.committed("observe", 0.01)
+    engine.aborted("observe", "error")
+    engine.restored("observe", 2, 10, 0.5)
+    engine.assigned("observe", 2)
+    engine.lag("observe", "predictions", 7)
+    engine.paused("observe", 1)
+    engine.ready("observe", ready=True)
+    metrics.observe.rows("predictions", 5, 1)
+    metrics.observe.rejected(Reason.BAD_ID, 2)
+    metrics.observe.astray("predictions", 1)
+    metrics.observe.watermark("predictions", 90_000)
+    metrics.detect.window_closed(_CREDIT, scored=True, drift_share=0.25)
+    metrics.detect.feature_scores(_CREDIT, "psi", {"age": 0.3, "income": 0.1})
+    metrics.detect.incidents_open(Severity.WARNING, 1)
+    metrics.detect.moved(3)
+    return metrics
+
+
+def test_known_series_start_at_zero() -> None:
+    text = _text(Metrics())
+    for reason in Reason:
+        assert f'driftstream_rows_rejected_total{{reason="{reason.value}"}} 0.0' in text
+    assert 'driftstream_windows_closed_total{scored="true"} 0.0' in text
+    assert 'driftstream_commit_seconds_count{agent="observe"} 0.0' in text
+    assert 'driftstream_incidents_open{severity="critical"} 0.0' in text
+    assert "process_resident_memory_bytes" in text
+
+
+def test_values_are_told() -> None:
+    text = _text(_filled())
+    for line in (
+        'driftstream_records_consumed_total{agent="observe",topic="predictions"} 5.0',
+        'driftstream_lag_records{agent="observe",topic="predictions"} 7.0',
+        'driftstream_rows_rejected_total{reason="bad_id"} 2.0',
+        "driftstream_late_rows_total 1.0",
+        'driftstream_watermark_timestamp_seconds{topic="predictions"} 90.0',
+        'driftstream_watermark_age_seconds{topic="predictions"} 10.0',
+        'driftstream_drift_share_ratio{model="credit",version="3"} 0.25',
+        'driftstream_agent_ready{agent="observe"} 1.0',
+    ):
+        assert line in text
+
+
+def test_only_the_highest_features_have_series_and_old_ones_go() -> None:
+    metrics = Metrics(top_features=2)
+    metrics.detect.feature_scores(_CREDIT, "psi", {"a": 0.1, "b": 0.5, "c": 0.3})
+    assert 'feature="a"' not in _text(metrics)
+    metrics.detect.feature_scores(_CREDIT, "psi", {"a": 0.9, "b": 0.5, "c": 0.3})
+    text = _text(metrics)
+    assert 'feature="a"' in text
+    assert 'feature="c"' not in text
+
+
+def test_models_with_series_are_bounded() -> None:
+    metrics = Metrics(models=3)
+    for number in range(10):
+        metrics.detect.window_closed(ModelKey(f"m{number}", ""), scored=True, drift_share=0.0)
+    text = _text(metrics)
+    assert text.count("driftstream_drift_share_ratio{") == 3
+    assert "driftstream_models_without_series_total 7.0" in text
+    assert 'driftstream_windows_closed_total{scored="true"} 10.0' in text
+
+
+def test_two_metrics_may_live_in_one_process() -> None:
+    assert Metrics().registry is not Metrics().registry
+
+
+def test_promtool_finds_nothing_to_say() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian's package prometheus has it)")
+    text = _text(_filled())
+    checked = subprocess.run(
+        [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    ours = [line for line in checked.stderr.splitlines() if "driftstream" in line]
+    assert (ours, checked.stdout) == ([], "")
+    assert checked.returncode in {0, 3} or not ours
