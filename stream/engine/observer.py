@@ -1,4 +1,4 @@
-"""What the engine tells about itself: a protocol for metrics, and the observer that says nothing."""
+"""What the engine tells about itself: a protocol for metrics, and a silent observer."""
 
 from __future__ import annotations
 

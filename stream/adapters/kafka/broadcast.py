@@ -1,0 +1,82 @@
+"""Topics that every worker reads whole: from the beginning, and on to their end when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+
+from stream.adapters.kafka.codes import END
+from stream.adapters.kafka.offsets import Partition, ends
+from stream.core.errors import BrokerError
+
+__all__ = ["BroadcastReader", "read_on"]
+
+_AT_ONCE = 2_000
+_WAIT_SECONDS = 0.02
+_PATIENCE_SECONDS = 15.0
+
+
+class BroadcastReader:
+    """Reads topics whole; `topics` maps a topic's name to its number of partitions.
+
+    The consumer (`Connection.reader`) becomes the reader's own.
+    """
+
+    def __init__(self, consumer: Consumer, admin: AdminClient, topics: Mapping[str, int]) -> None:
+        self._consumer = consumer
+        self._admin = admin
+        self._positions: dict[Partition, int] = {
+            (topic, number): 0 for topic, count in topics.items() for number in range(count)
+        }
+        consumer.assign([TopicPartition(*one, 0) for one in self._positions])
+
+    def news(self) -> list[Message]:
+        """The committed records since the last call, up to the topics' ends as of now.
+
+        Records of a partition come in offset order. BrokerError where the end isn't reached in
+        15 s; what was read until then is read again by the next call.
+        """
+        targets = ends(self._admin, list(self._positions), IsolationLevel.READ_COMMITTED)
+        reached = dict(self._positions)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        news: list[Message] = []
+        while any(reached[one] < target for one, target in targets.items()):
+            if time.monotonic() > deadline:
+                self._consumer.assign([TopicPartition(*o, p) for o, p in self._positions.items()])
+                raise BrokerError("the ends of the broadcast topics were not reached in 15 s")
+            news += read_on(self._consumer, reached, _WAIT_SECONDS)
+        self._positions = reached
+        return news
+
+    def close(self) -> None:
+        """Leaves the topics."""
+        self._consumer.close()
+
+
+def read_on(consumer: Consumer, positions: dict[Partition, int], seconds: float) -> list[Message]:
+    """What an assigned consumer has now; moves `positions`, past transaction markers too.
+
+    A record's error other than a passing one is a BrokerError.
+    """
+    records: list[Message] = []
+    for message in consumer.consume(_AT_ONCE, seconds):
+        error = message.error()
+        one = (message.topic() or "", message.partition() or 0)
+        offset = message.offset() or 0
+        if error is None:
+            records.append(message)
+            positions[one] = offset + 1
+        elif error.code() == END:
+            positions[one] = max(positions[one], offset)
+        elif not error.retriable():
+            raise BrokerError(f"{one[0]} cannot be read: {error}") from KafkaException(error)
+    return records
