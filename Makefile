@@ -1,0 +1,69 @@
+# Each target makes the virtualenv that it needs; the second time that takes no time.
+# PYTHON=/path/to/python3.12 chooses the interpreter that makes it.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt bench up clean
+
+help:
+	@echo "make demo    drift found in an example stream, live in the terminal"
+	@echo "make test    all tests, against a real Apache Kafka (ARGS='-k name' for some)"
+	@echo "make check   lint, formatting, types, layers; changes nothing"
+	@echo "make fmt     formats the code and sorts imports"
+	@echo "make bench   throughput beside the floor, over a real Kafka"
+	@echo "make up      Kafka and a worker by docker compose"
+
+demo: $(VENV)/.worker
+	@$(BIN)/driftstream demo $(ARGS)
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_layers.py
+
+fmt: $(VENV)/.dev
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+up:
+	docker compose up --build $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
+
+$(VENV)/.python:
+	@set -e; \
+	suits='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; \
+	for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
+		if "$$python" -c "$$suits" 2>/dev/null; then chosen="$$python"; break; fi; \
+	done; \
+	if [ -z "$$chosen" ]; then \
+		echo "make: no Python 3.11 to 3.13 found; name one: make PYTHON=/path/to/python3.12" >&2; \
+		exit 1; \
+	fi; \
+	if ! [ -x $(BIN)/pip ]; then \
+		echo "making $(VENV) with $$("$$chosen" --version)"; \
+		"$$chosen" -m venv $(VENV); \
+	fi; \
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.python
+	@echo "installing driftstream[dev] into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.worker
+
+$(VENV)/.worker: pyproject.toml | $(VENV)/.python
+	@echo "installing driftstream[worker] into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[worker]'
+	@touch $@
