@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from stream.adapters.metrics import Metrics
+from stream.agents.observe.observer import ObserveObserver
 from stream.core.errors import Reason
 from stream.core.records import ModelKey
 from stream.core.specs import Severity
@@ -32,10 +33,13 @@ def _filled() -> Metrics:
     engine.lag("observe", "predictions", 7)
     engine.paused("observe", 1)
     engine.ready("observe", ready=True)
-    metrics.observe.rows("predictions", 5, 1)
-    metrics.observe.rejected(Reason.BAD_ID, 2)
-    metrics.observe.astray("predictions", 1)
-    metrics.observe.watermark("predictions", 90_000)
+    observe: ObserveObserver = metrics.observe
+    observe.rows("predictions", 5)
+    observe.late(1)
+    observe.rejected(Reason.BAD_ID, 2)
+    observe.astray("predictions", 1)
+    observe.watermark("predictions", 90_000)
+    observe.refused_profile()
     metrics.detect.window_closed(_CREDIT, scored=True, drift_share=0.25)
     metrics.detect.feature_scores(_CREDIT, "psi", {"age": 0.3, "income": 0.1})
     metrics.detect.incidents_open(Severity.WARNING, 1)

@@ -1,0 +1,86 @@
+"""Metrics of the observe agent: rows taken, refused, late, astray, and how far time is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from stream.core.errors import Reason
+
+__all__ = ["ObserveMetrics"]
+
+
+class ObserveMetrics:
+    """What the observe agent tells: rows taken, refused, late, astray, and how far time is."""
+
+    def __init__(self, registry: CollectorRegistry, now: Callable[[], float]) -> None:
+        self._now = now
+        self._rows = Counter(
+            "driftstream_rows_consumed_total",
+            "Rows accepted: predictions, and features published apart, by topic.",
+            ("topic",),
+            registry=registry,
+        )
+        self._rejected = Counter(
+            "driftstream_rows_rejected_total",
+            "Rows or records sent to the dead letters, by reason code.",
+            ("reason",),
+            registry=registry,
+        )
+        self._late = Counter(
+            "driftstream_late_rows_total",
+            "Rows that came after their pane was passed; they count in an open one.",
+            registry=registry,
+        )
+        self._astray = Counter(
+            "driftstream_astray_rows_total",
+            "Sampled rows on another partition than murmur2 of their key gives.",
+            ("topic",),
+            registry=registry,
+        )
+        self._watermark = Gauge(
+            "driftstream_watermark_timestamp_seconds",
+            "Event time up to which this worker's partitions of a topic are complete.",
+            ("topic",),
+            registry=registry,
+        )
+        self._age = Gauge(
+            "driftstream_watermark_age_seconds",
+            "How far that event time is behind the clock.",
+            ("topic",),
+            registry=registry,
+        )
+        self._refused = Counter(
+            "driftstream_profiles_refused_total",
+            "Profiles on the topic that were nonsense or contradicted an earlier one.",
+            registry=registry,
+        )
+        for reason in Reason:
+            self._rejected.labels(reason.value)
+
+    def rows(self, topic: str, count: int) -> None:
+        """Rows of a topic were accepted."""
+        self._rows.labels(topic).inc(count)
+
+    def rejected(self, reason: str, count: int) -> None:
+        """Rows went to the dead letters."""
+        self._rejected.labels(reason).inc(count)
+
+    def late(self, count: int) -> None:
+        """Rows counted in a later pane than their event time's."""
+        self._late.inc(count)
+
+    def astray(self, topic: str, count: int) -> None:
+        """Rows of a sample were on another partition than their key says."""
+        self._astray.labels(topic).inc(count)
+
+    def refused_profile(self) -> None:
+        """A profile on the topic was nonsense, or contradicted an earlier one."""
+        self._refused.inc()
+
+    def watermark(self, topic: str, watermark_ms: int) -> None:
+        """The lowest watermark of this worker's partitions of a topic."""
+        seconds = watermark_ms / 1000
+        self._watermark.labels(topic).set(seconds)
+        self._age.labels(topic).set_function(lambda: max(0.0, self._now() - seconds))
