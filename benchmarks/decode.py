@@ -1,0 +1,116 @@
+"""Decode alone, µs a row, against `orjson.loads` of the same values, interleaved.
+
+Run: python -m benchmarks.decode [rounds]
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+import uuid
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from stream.core.catalog import Profiles
+from stream.core.decode import Decoder
+from stream.core.records import ModelKey, Slice, Source
+from stream.core.specs import CategoricalVariable, NumericVariable, Profile
+
+ROWS = 2_000
+NUMERIC = tuple(f"feature_{j}" for j in range(16))
+CATEGORICAL = tuple(f"category_{j}" for j in range(4))
+WORDS = ("alpha", "beta", "gamma", "delta")
+START_MS = 1_760_000_000_000
+
+
+def profile_of(model: str) -> Profile:
+    edges = tuple(float(x) for x in np.linspace(-4, 4, 65))
+    score = tuple(float(x) for x in np.linspace(0, 1, 65))
+    return Profile(
+        model=ModelKey(model, "3"),
+        hash=f"hash-{model}",
+        rows=0,
+        numeric=(
+            *(NumericVariable(f"features.{n}", edges, (0,) * 68, 0, 1, -4, 4) for n in NUMERIC),
+            NumericVariable("score", score, (0,) * 68, 0, 1, 0, 1),
+        ),
+        categorical=(
+            *(CategoricalVariable(f"features.{n}", WORDS, (), (0,) * 8) for n in CATEGORICAL),
+            CategoricalVariable("prediction", ("0", "1"), (), (0,) * 6),
+        ),
+    )
+
+
+def json_value(rng: np.random.Generator, model: str, i: int) -> bytes:
+    features: dict[str, object] = {n: round(float(rng.normal()), 4) for n in NUMERIC}
+    features |= {n: WORDS[rng.integers(4)] for n in CATEGORICAL}
+    return orjson.dumps(
+        {
+            "prediction_id": str(uuid.UUID(bytes=rng.bytes(16))),
+            "model": model,
+            "version": "3",
+            "event_time_ms": START_MS + i,
+            "features": features,
+            "prediction": int(rng.integers(2)),
+            "score": round(float(rng.random()), 4),
+        }
+    )
+
+
+def slice_of(values: list[bytes], partitions: int = 4) -> Slice:
+    count = len(values)
+    sources = tuple(Source("predictions", p) for p in range(partitions))
+    source: npt.NDArray[np.int32] = np.arange(count, dtype=np.int32) % np.int32(partitions)
+    offsets = np.arange(count, dtype=np.int64)
+    timestamps = np.full(count, START_MS + 10_000, dtype=np.int64)
+    return Slice(sources, source, offsets, timestamps, values, None, lambda _i: None)
+
+
+def best_of(rounds: int, tasks: dict[str, Callable[[], object]]) -> dict[str, float]:
+    best = dict.fromkeys(tasks, float("inf"))
+    gc.collect()
+    gc.freeze()
+    for _ in range(rounds):
+        for name, task in tasks.items():
+            started = time.perf_counter()
+            task()
+            best[name] = min(best[name], time.perf_counter() - started)
+    return best
+
+
+def report(title: str, rounds: int, models: int) -> None:
+    rng = np.random.default_rng(7)
+    profiles = Profiles()
+    for m in range(models):
+        profiles.hear(profile_of(f"model-{m}"))
+    values = [json_value(rng, f"model-{i % models}", i) for i in range(ROWS)]
+    slice_ = slice_of(values)
+    decoder = Decoder(profiles)
+    for _ in range(2):
+        decoded = decoder.decode(slice_)
+    assert sum(map(len, decoded.batches)) == ROWS, decoded.rejected[:3]
+    best = best_of(
+        rounds,
+        {
+            "orjson": lambda: [orjson.loads(value) for value in values],
+            "decode": lambda: decoder.decode(slice_),
+        },
+    )
+    base, own = (best[name] / ROWS * 1e6 for name in ("orjson", "decode"))
+    size = sum(map(len, values)) / ROWS
+    print(f"{title:24s} {size:5.0f} B   orjson {base:.2f}   decode {own:.2f}   {own / base:.2f} x")
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    print("µs a row, best of", rounds)
+    report("JSON, one model", rounds, 1)
+    report("JSON, 1,000 models", rounds, 1_000)
+
+
+if __name__ == "__main__":
+    main()

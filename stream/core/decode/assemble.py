@@ -1,0 +1,315 @@
+"""Rows read one by one (JSON, Avro) are checked together and put into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+from operator import attrgetter, call
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from stream.core.decode.envelope import RefusedError, id_refusal
+from stream.core.decode.limits import DecodeLimits
+from stream.core.decode.plan import Plan, Shape
+from stream.core.decode.plans import NO_PLAN, Plans, model_key
+from stream.core.decode.raw import PlainRow, plain_values, raw_batches
+from stream.core.decode.stack import Planned, batch_of
+from stream.core.decode.text import drain, plain_features
+from stream.core.errors import Reason, Rejected
+from stream.core.records import CARRIES_FEATURES, Batch, Int64s, RawBatch
+
+__all__ = ["Assembled", "Parsed", "assemble"]
+
+_COLUMNS: Final = attrgetter(
+    "prediction_id", "model", "version", "event_time_ms", "features", "prediction", "score"
+)
+_NO_FEATURES: Final = (Reason.MISSING_FIELD, "features: is missing")
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Envelopes in ascending order of their records.
+
+    carries        (n,) uint8  what a row of its topic carries, features apart
+    timestamp_ms   (n,) int64  the broker's clock
+    whole          the plan that has read all of the features already, or None
+    """
+
+    record: npt.NDArray[np.int32]
+    envelopes: Sequence[Any]
+    carries: npt.NDArray[np.uint8]
+    timestamp_ms: Int64s
+    whole: Plan | None = None
+
+
+@dataclass(slots=True)
+class Assembled:
+    """What became of the rows; `only` is the plan of all of them, if there is just one."""
+
+    batches: list[Batch] = field(default_factory=list)
+    raw: list[RawBatch] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    only: Plan | None = None
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The columns of rows under way; `keep` drops rows from all of them."""
+
+    record: npt.NDArray[np.int32]
+    carries: npt.NDArray[np.uint8]
+    event_time_ms: Int64s
+    entry: npt.NDArray[np.int32]
+    models: Sequence[str]
+    versions: Sequence[str | None]
+    features: Sequence[Any]
+    predictions: Sequence[Any]
+    scores: Sequence[Any]
+
+    def keep(self, mask: npt.NDArray[np.bool_]) -> _Rows:
+        flags = mask.tolist()
+        return _Rows(
+            self.record[mask],
+            self.carries[mask],
+            self.event_time_ms[mask],
+            self.entry[mask],
+            *(
+                list(compress(column, flags))
+                for column in (
+                    self.models, self.versions, self.features, self.predictions, self.scores
+                )
+            ),
+        )  # fmt: skip
+
+
+def assemble(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> Assembled:
+    """Batches, raw batches and rejections of the rows, each in the records' order."""
+    done = Assembled()
+    if not parsed.envelopes:
+        return done
+    rows = _checked(parsed, plans, limits, done.rejected)
+    if not len(rows.record):
+        return done
+    if parsed.whole is not None:
+        refused = _unread(rows.features)
+        _one_plan(rows, parsed.whole, rows.features, refused, limits, done)
+        return done
+    unplanned = rows.entry == NO_PLAN
+    if unplanned.any():
+        _raw(rows.keep(unplanned), limits, done)
+        rows = rows.keep(~unplanned)
+    if not len(rows.record):
+        return done
+    first = int(rows.entry[0])
+    if (rows.entry == first).all():
+        plan = plans.plan(first)
+        features, refused = drain(map(plan.read, rows.features))
+        _one_plan(rows, plan, features, refused, limits, done)
+    else:
+        own = [plans.plan(entry) for entry in rows.entry.tolist()]
+        features, refused = drain(map(call, [plan.read for plan in own], rows.features))
+        _many_plans(rows, own, features, refused, limits, done)
+    return done
+
+
+def _checked(parsed: Parsed, plans: Plans, limits: DecodeLimits, rejected: list[Rejected]) -> _Rows:
+    """The rows whose envelope is good, with the catalog's entry that reads each."""
+    columns = zip(*map(_COLUMNS, parsed.envelopes), strict=True)
+    ids, models, versions, times, features, predictions, scores = columns
+    exact = np.array(times, dtype=np.float64)
+    event_time_ms = exact.astype(np.int64)
+    bad: dict[int, tuple[Reason, str]] = {}
+    if not "".join(ids).isascii():
+        bad.update((i, r) for i, r in enumerate(map(id_refusal, ids)) if r is not None)
+    latest = parsed.timestamp_ms + limits.max_clock_skew_ms
+    for i in np.flatnonzero(exact != event_time_ms).tolist():
+        detail = f"event_time_ms: expected whole milliseconds, got {times[i]}"
+        bad.setdefault(i, (Reason.WRONG_TYPE, detail))
+    for i in np.flatnonzero(event_time_ms > latest).tolist():
+        late = int(event_time_ms[i]) - int(parsed.timestamp_ms[i])
+        detail = f"event_time_ms: {late} ms later than its arrival; check the producer's clock"
+        bad.setdefault(i, (Reason.EVENT_TIME_IN_FUTURE, detail))
+    if dict in set(map(type, scores)):
+        for i, score in enumerate(scores):
+            if isinstance(score, dict) and len(score) > limits.max_features:
+                detail = f"score: {len(score)} classes; at most {limits.max_features}"
+                bad.setdefault(i, (Reason.TOO_MANY_FEATURES, detail))
+    entries = plans.entries_of(models, versions, event_time_ms)
+    rows = _Rows(
+        parsed.record, parsed.carries, event_time_ms, entries,
+        models, versions, features, predictions, scores,
+    )  # fmt: skip
+    return _without(rows, bad, rejected)
+
+
+def _without(rows: _Rows, bad: dict[int, tuple[Reason, str]], rejected: list[Rejected]) -> _Rows:
+    if not bad:
+        return rows
+    rejected.extend(
+        Rejected(int(rows.record[i]), reason, detail) for i, (reason, detail) in sorted(bad.items())
+    )
+    mask = np.ones(len(rows.record), dtype=np.bool_)
+    mask[list(bad)] = False
+    return rows.keep(mask)
+
+
+def _one_plan(
+    rows: _Rows,
+    plan: Plan,
+    features: Sequence[Any],
+    refused: list[int],
+    limits: DecodeLimits,
+    done: Assembled,
+) -> None:
+    done.only = plan
+    unknown = None
+    if refused or not all(features) or not rows.carries.all():
+        rows, _, features, unknown = _settle(rows, [plan], features, refused, limits, done)
+        plan.learn()
+    else:
+        rows.carries |= CARRIES_FEATURES
+    if len(rows.record):
+        done.batches.append(batch_of(plan.shape, _planned(rows, [plan], features, unknown)))
+
+
+def _many_plans(
+    rows: _Rows,
+    own: Sequence[Plan],
+    features: Sequence[Any],
+    refused: list[int],
+    limits: DecodeLimits,
+    done: Assembled,
+) -> None:
+    unknown = None
+    noted = [own[i] for i in refused]
+    if refused or not all(features) or not rows.carries.all():
+        rows, own, features, unknown = _settle(rows, own, features, refused, limits, done)
+    else:
+        rows.carries |= CARRIES_FEATURES
+    shapes: dict[Shape, list[int]] = {}
+    for i, plan in enumerate(own):
+        shapes.setdefault(plan.shape, []).append(i)
+    for shape, places in shapes.items():
+        if len(places) == len(own):
+            done.batches.append(batch_of(shape, _planned(rows, own, features, unknown)))
+            continue
+        mask = np.zeros(len(own), dtype=np.bool_)
+        mask[places] = True
+        part = _planned(
+            rows.keep(mask),
+            [own[i] for i in places],
+            [features[i] for i in places],
+            None if unknown is None else unknown[mask],
+        )
+        done.batches.append(batch_of(shape, part))
+    for plan in dict.fromkeys(noted):
+        plan.learn()
+
+
+def _settle(
+    rows: _Rows,
+    own: Sequence[Plan],
+    features: Sequence[Any],
+    refused: list[int],
+    limits: DecodeLimits,
+    done: Assembled,
+) -> tuple[_Rows, Sequence[Plan], Sequence[Any], npt.NDArray[np.int32] | None]:
+    """What the fast road left open: refused features, none at all, and rows of `features`."""
+    settled = list(features)
+    one = len(own) == 1
+    unknown = np.zeros(len(settled), dtype=np.int32)
+    bad: dict[int, tuple[Reason, str]] = {}
+    for i in refused:
+        plan = own[0 if one else i]
+        try:
+            plain = plain_features(rows.features[i], limits.max_features)
+        except RefusedError as error:
+            bad[i] = error.refusal
+            continue
+        if plain is not None:
+            plan.note(plain)
+            settled[i], unknown[i] = plan.loose(plain)
+    has = np.fromiter(map(bool, settled), dtype=np.bool_, count=len(settled))
+    for i in np.flatnonzero(~has).tolist():
+        if rows.carries[i]:
+            settled[i] = own[0 if one else i].empty
+        elif i not in bad:
+            bad[i] = _NO_FEATURES
+    rows = _blanked(rows)
+    rows.carries = rows.carries | (has * np.uint8(CARRIES_FEATURES))
+    if bad:
+        mask = np.ones(len(settled), dtype=np.bool_)
+        mask[list(bad)] = False
+        flags = mask.tolist()
+        rows = _without(rows, bad, done.rejected)
+        settled = list(compress(settled, flags))
+        own = own if one else list(compress(own, flags))
+        unknown = unknown[mask]
+    return rows, own, settled, unknown if unknown.any() else None
+
+
+def _blanked(rows: _Rows) -> _Rows:
+    """A row of the features topic carries nothing but features, whatever else it holds."""
+    if rows.carries.all():
+        return rows
+    carries = rows.carries.tolist()
+    rows.predictions = [p if c else None for p, c in zip(rows.predictions, carries, strict=True)]
+    rows.scores = [s if c else None for s, c in zip(rows.scores, carries, strict=True)]
+    return rows
+
+
+def _planned(
+    rows: _Rows,
+    plans: Sequence[Plan],
+    features: Sequence[Any],
+    unknown: npt.NDArray[np.int32] | None,
+) -> Planned:
+    return Planned(
+        record=rows.record,
+        row=np.zeros(len(rows.record), dtype=np.int32),
+        entry=rows.entry,
+        event_time_ms=rows.event_time_ms,
+        carries=rows.carries,
+        plans=plans,
+        features=features,
+        predictions=rows.predictions,
+        scores=rows.scores,
+        unknown=unknown,
+    )
+
+
+def _raw(rows: _Rows, limits: DecodeLimits, done: Assembled) -> None:
+    """Rows without a plan, checked as the slow road checks them."""
+    good: list[PlainRow] = []
+    bad: dict[int, tuple[Reason, str]] = {}
+    for i, features in enumerate(rows.features):
+        carries = int(rows.carries[i])
+        try:
+            plain = plain_features(features, limits.max_features)
+        except RefusedError as error:
+            bad[i] = error.refusal
+            continue
+        if plain is None and not carries:
+            bad[i] = _NO_FEATURES
+            continue
+        values = plain_values(
+            plain, rows.predictions[i] if carries else None, rows.scores[i] if carries else None
+        )
+        model = model_key(rows.models[i], rows.versions[i])
+        time_ms = int(rows.event_time_ms[i])
+        carries |= CARRIES_FEATURES if plain is not None else 0
+        good.append(PlainRow(model, int(rows.record[i]), 0, time_ms, carries, values))
+    _without(rows, bad, done.rejected)
+    done.raw.extend(raw_batches(good))
+
+
+def _unread(features: Sequence[Any]) -> list[int]:
+    """The places of features that are still text or a dict."""
+    unread = {msgspec.Raw, dict}
+    if unread.isdisjoint(map(type, features)):
+        return []
+    return [i for i, value in enumerate(features) if type(value) in unread]

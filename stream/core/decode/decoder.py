@@ -1,0 +1,144 @@
+"""The stage: a slice in, column batches, raw batches and rejections out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.core.catalog import Profiles
+from stream.core.decode.assemble import Assembled, Parsed, assemble
+from stream.core.decode.envelope import Envelope, RefusedError
+from stream.core.decode.format import Format, formats_of
+from stream.core.decode.limits import DecodeLimits
+from stream.core.decode.plan import Plan
+from stream.core.decode.plans import Plans
+from stream.core.decode.text import drain, plain_envelope, read_envelope
+from stream.core.errors import Rejected
+from stream.core.records import CARRIES_PREDICTION, Decoded, Slice
+
+__all__ = ["Decoder"]
+
+_CARRIES: Final[Mapping[str, int]] = {"predictions": CARRIES_PREDICTION, "features": 0}
+_KEY: Final = attrgetter("model", "version")
+
+
+class Decoder:
+    """Decodes rows of `predictions` and `features`, whatever their format.
+
+    One thread at a time. Its memory is bounded by the catalog and by `limits`.
+    """
+
+    def __init__(self, profiles: Profiles, limits: DecodeLimits | None = None) -> None:
+        self._limits = limits or DecodeLimits()
+        self._plans = Plans(profiles, self._limits.max_features)
+        self._guess: Plan | None = None
+
+    def decode(self, slice_: Slice) -> Decoded:
+        """Every record of the slice in a batch, in a raw batch or among the rejected.
+
+        Rows ascend by (record, row) within each batch. A rejection depends on the row alone;
+        batch or raw batch depends on the profiles known. Raises KeyError for a topic that
+        isn't `predictions` or `features` (labels come with the join).
+        """
+        self._plans.refresh()
+        kinds = np.array([_CARRIES[s.topic] for s in slice_.sources], dtype=np.uint8)
+        carries = kinds[slice_.source]
+        found = formats_of(slice_, self._limits)
+        rejected = list(found.rejected)
+        parts: list[Assembled] = []
+        text = found.records(Format.JSON)
+        if len(text):
+            parts.append(self._json(slice_, text, carries, rejected))
+        return Decoded(
+            batches=tuple(batch for part in parts for batch in part.batches),
+            raw=tuple(batch for part in parts for batch in part.raw),
+            rejected=tuple(
+                sorted(
+                    [*rejected, *(r for part in parts for r in part.rejected)],
+                    key=lambda r: (r.record, r.rows),
+                )
+            ),
+        )
+
+    def _json(
+        self,
+        slice_: Slice,
+        record: npt.NDArray[np.int32],
+        carries: npt.NDArray[np.uint8],
+        rejected: list[Rejected],
+    ) -> Assembled:
+        whole_slice = len(record) == len(slice_)
+        values: Sequence[Any] = (
+            slice_.values if whole_slice else [slice_.values[i] for i in record.tolist()]
+        )
+        envelopes, whole = self._envelopes(values)
+        good = []
+        for i, envelope in enumerate(envelopes):
+            if isinstance(envelope, RefusedError):
+                rejected.append(Rejected(int(record[i]), *envelope.refusal))
+            else:
+                good.append(i)
+        if len(good) < len(record):
+            envelopes = [envelopes[i] for i in good]
+            record = record[good]
+        parsed = Parsed(
+            record=record,
+            envelopes=envelopes,
+            carries=carries[record],
+            timestamp_ms=slice_.timestamp_ms[record],
+            whole=whole,
+        )
+        done = assemble(parsed, self._plans, self._limits)
+        self._guess = done.only
+        return done
+
+    def _envelopes(self, values: Sequence[bytes]) -> tuple[list[Any], Plan | None]:
+        """Envelopes, or the error for each; and the plan that has read all features, if one did.
+
+        Where the last rows were all of one model, the next are read in one pass as its rows;
+        if that was wrong for any of them, all are read again in two steps.
+        """
+        guess = self._guess
+        if guess is not None and guess.read_whole is not None:
+            envelopes = self._read(guess.read_whole, values)
+            if _all_of(guess, envelopes):
+                return envelopes, guess
+            self._guess = None
+        return self._read(read_envelope, values), None
+
+    def _read(self, read: Any, values: Sequence[bytes]) -> list[Any]:
+        envelopes, refused = drain(map(read, values))
+        for i in refused:
+            try:
+                envelopes[i] = self._reread(values[i])
+            except RefusedError as error:
+                envelopes[i] = error
+        return envelopes
+
+    def _reread(self, value: bytes) -> Envelope:
+        """A row that the fast road refused: the plain envelope first, then field by field."""
+        (envelope,), refused = drain(map(read_envelope, (value,)))
+        if refused:
+            return plain_envelope(value, self._limits.max_features)
+        read: Envelope = envelope
+        return read
+
+
+def _all_of(plan: Plan, envelopes: Sequence[Any]) -> bool:
+    """True where every envelope is a row of the plan's model in its profile's time."""
+    rows = [e for e in envelopes if not isinstance(e, RefusedError)]
+    if not rows:
+        return True
+    own = plan.profile.model
+    models, versions = zip(*map(_KEY, rows), strict=True)
+    if models.count(own.model) < len(rows):
+        return False
+    named = versions.count(own.version)
+    if named < len(rows) and (own.version or named + versions.count(None) < len(rows)):
+        return False
+    start = plan.profile.effective_from_ms
+    return start <= 0 or all(row.event_time_ms >= start for row in rows)

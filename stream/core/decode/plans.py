@@ -1,0 +1,81 @@
+"""Which plan reads a model's rows: made on first use, forgotten when a newer profile is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.core.catalog import Profiles
+from stream.core.decode.plan import Plan
+from stream.core.records import Int64s, ModelKey
+
+__all__ = ["NO_PLAN", "Plans", "model_key"]
+
+NO_PLAN: Final = -1
+
+
+class Plans:
+    """The plans of the catalog's latest profiles; bounded by the catalog."""
+
+    def __init__(self, profiles: Profiles, max_features: int) -> None:
+        self._profiles = profiles
+        self._max_features = max_features
+        self._heard = -1
+        self._entry_of: dict[tuple[str, str | None], int] = {}
+        self._plans: dict[int, Plan] = {}
+        self._effective: Int64s = np.zeros(0, dtype=np.int64)
+
+    def refresh(self) -> None:
+        """Takes in what the catalog heard since the last slice."""
+        entries = self._profiles.entries
+        if len(entries) == self._heard:
+            return
+        self._heard = len(entries)
+        self._effective = np.array([p.effective_from_ms for p in entries], dtype=np.int64)
+        self._entry_of = {}
+        for model in dict.fromkeys(profile.model for profile in entries):
+            latest = self._profiles.latest(model)
+            if latest is not None:
+                self._entry_of[model] = latest
+                if not model.version:
+                    self._entry_of[model.model, None] = latest
+        in_force = set(self._entry_of.values())
+        self._plans = {entry: plan for entry, plan in self._plans.items() if entry in in_force}
+
+    def entries_of(
+        self, models: Sequence[str], versions: Sequence[str | None], event_time_ms: Int64s
+    ) -> npt.NDArray[np.int32]:
+        """The catalog's entry that reads each row, (n,) int32; NO_PLAN where none applies."""
+        count = len(models)
+        if models.count(models[0]) == count and versions.count(versions[0]) == count:
+            entry = self._entry_of.get((models[0], versions[0]), NO_PLAN)
+            entries = np.full(count, entry, dtype=np.int32)
+        else:
+            find, none = self._entry_of.get, NO_PLAN
+            keys = zip(models, versions, strict=True)
+            entries = np.array([find(key, none) for key in keys], dtype=np.int32)
+        if len(self._effective):
+            # NO_PLAN reads the last entry's time here, and stays NO_PLAN either way
+            entries[event_time_ms < self._effective[entries]] = NO_PLAN
+        return entries
+
+    def plan(self, entry: int) -> Plan:
+        """The plan of a catalog's entry."""
+        plan = self._plans.get(entry)
+        if plan is None:
+            profile = self._profiles.entries[entry]
+            plan = self._plans[entry] = Plan(entry, profile, self._max_features)
+        return plan
+
+    def by_model(self, model: str, version: str | None) -> Plan | None:
+        """The plan of a model's latest profile, if it has one."""
+        entry = self._entry_of.get((model, version), NO_PLAN)
+        return None if entry == NO_PLAN else self.plan(entry)
+
+
+def model_key(model: str, version: str | None) -> ModelKey:
+    """The key of a row's model; a null version is none."""
+    return ModelKey(model, version or "")
