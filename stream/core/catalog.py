@@ -91,6 +91,13 @@ class Monitors:
                 return change.spec
         return self._default
 
+    def replaced_at(self, model: str, time_ms: int) -> int | None:
+        """When the monitor in force at `time_ms` is replaced by the next, None if it stays."""
+        for change in self._changes.get(model, ()):
+            if change.effective_from_ms > time_ms:
+                return change.effective_from_ms
+        return None
+
     def models(self) -> tuple[str, ...]:
         """The models that have a monitor of their own, sorted."""
         return tuple(sorted(self._changes))

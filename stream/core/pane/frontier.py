@@ -7,7 +7,7 @@ read to its end, and still so long after the others' records were appended (DESI
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -36,8 +36,21 @@ class _Voice:
     watermark_ms: int = NEVER_MS
     told: deque[tuple[int, int]] = field(default_factory=deque)  # (W, K), ascending
     claim: tuple[int, int] | None = None  # position, time
+    unowned_ms: int | None = None  # detect's clock when it last found that nobody owns it
     heard_ms: int | None = None  # detect's clock when it was last heard of
     spoke: bool = False  # since `closable` was last called
+
+    def hear(self, position: int) -> None:
+        """Whoever speaks of a source owns it, and its position never goes back."""
+        self.spoke, self.unowned_ms = True, None
+        self.position = max(self.position, position)
+        if self.claim is not None and self.position > self.claim[0]:
+            self.claim = None
+
+    def silent_ms(self) -> int | None:
+        """Until when it was silent, None if nobody says so."""
+        times = [self.unowned_ms, None if self.claim is None else self.claim[1]]
+        return max((time for time in times if time is not None), default=None)
 
 
 class Frontier:
@@ -67,25 +80,24 @@ class Frontier:
         for source, _, after in partial.progress:
             voice = self._voices.get(source)
             if voice is not None:
-                voice.spoke = True
-                voice.position = max(voice.position, after)
-                if voice.claim is not None and voice.position > voice.claim[0]:
-                    voice.claim = None
+                voice.hear(after)
         for source, watermark_ms, k_ms in partial.told:
             voice = self._voices.get(source)
-            if voice is not None and watermark_ms > voice.watermark_ms:
-                voice.watermark_ms = watermark_ms
+            if voice is None or watermark_ms <= voice.watermark_ms:
+                continue
+            voice.watermark_ms = watermark_ms
+            if watermark_ms >= self.closed_ms + self._times.pane_ms:
                 voice.told.append((watermark_ms, k_ms))
-                if len(voice.told) > _MOST_TOLD:
-                    voice.told = _thinned(voice.told)
+            if len(voice.told) > _MOST_TOLD:
+                voice.told = _thinned(voice.told)
         for claim in partial.claims:
             self._claim(claim)
 
-    def closable(self, now_ms: int, rows_end_ms: int) -> int:
+    def closable(self, now_ms: int, rows_end_ms: Callable[[], int]) -> int:
         """Moves to the end up to which panes close, and returns it; it never goes back.
 
-        `rows_end_ms` is the end of the last window that holds rows: panes close no further when
-        every source is excused. `now_ms` serves only to excuse sources that nobody owns.
+        `rows_end_ms` tells the end of the last window that holds rows: panes close no further
+        when every source is excused. `now_ms` serves only to excuse sources that nobody owns.
         """
         self._excuse_unowned(now_ms)
         while (end_ms := self._next(rows_end_ms)) > self.closed_ms:
@@ -115,32 +127,33 @@ class Frontier:
         voice = self._voices.get(claim.source)
         if voice is None or claim.position < voice.position:
             return
-        voice.spoke = True
-        voice.position = claim.position
+        voice.hear(claim.position)
         at_ms = claim.at_ms if voice.claim is None else max(claim.at_ms, voice.claim[1])
         voice.claim = (claim.position, at_ms)
 
     def _excuse_unowned(self, now_ms: int) -> None:
-        """A source of which no commit has said anything for `max_hold` is claimed by ourselves."""
+        """A source of which no commit has said anything for `max_hold` counts as silent."""
         for voice in self._voices.values():
             if voice.spoke or voice.heard_ms is None:
                 voice.heard_ms, voice.spoke = now_ms, False
             elif now_ms - voice.heard_ms >= self._times.max_hold_ms:
-                at_ms = now_ms if voice.claim is None else max(now_ms, voice.claim[1])
-                voice.claim = (voice.position, at_ms)
+                voice.unowned_ms = now_ms
 
-    def _next(self, rows_end_ms: int) -> int:
+    def _next(self, rows_end_ms: Callable[[], int]) -> int:
         """The largest end to which all panes behind `closed_ms` close for one and the same reason.
 
         Up to the smallest of the first watermarks behind E, those and so K_E stay the same.
         """
         pane_ms = self._times.pane_ms
-        voices = self._voices.values()
-        ahead = [voice.told[0] for voice in voices if voice.watermark_ms >= self.closed_ms + pane_ms]
-        silent = [voice.claim for voice in voices if voice.watermark_ms < self.closed_ms + pane_ms]
-        claimed = [claim[1] for claim in silent if claim is not None]
-        if len(claimed) < len(silent):
-            return self.closed_ms
+        end_ms = self.closed_ms + pane_ms
+        ahead = [voice.told[0] for voice in self._voices.values() if voice.told]
+        claimed = []
+        for voice in self._voices.values():
+            silent_ms = voice.silent_ms()
+            if voice.watermark_ms < end_ms and silent_ms is None:
+                return self.closed_ms
+            if voice.watermark_ms < end_ms and silent_ms is not None:
+                claimed.append(silent_ms)
         if ahead:
             k_ms = max(k for _, k in ahead)
             if claimed and min(claimed) < k_ms + self._times.idle_after_ms:
@@ -148,7 +161,7 @@ class Frontier:
             reached_ms = min(watermark_ms for watermark_ms, _ in ahead)
         elif claimed:
             quiet_ms = self._times.out_of_orderness_ms + self._times.idle_after_ms
-            reached_ms = min(min(claimed) - quiet_ms, rows_end_ms)
+            reached_ms = min(min(claimed) - quiet_ms, rows_end_ms())
         else:
             return self.closed_ms
         return max(self.closed_ms, reached_ms // pane_ms * pane_ms)

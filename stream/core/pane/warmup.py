@@ -1,0 +1,87 @@
+"""Raw rows of a model that has no profile yet, kept until its first closed panes make one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from stream.core.pane.raw import bin_raw
+from stream.core.pane.reference import build_profile
+from stream.core.pane.spans import Tally
+from stream.core.records import CARRIES_COLUMN, Group, ModelKey, RawColumns
+from stream.core.specs import Profile
+
+__all__ = ["WarmUp", "binned", "unbinned"]
+
+
+@dataclass(slots=True)
+class WarmUp:
+    """The raw groups of one model@version by pane, as they came.
+
+    Bounded by `warmup_rows` and the rows of the panes that are open.
+    """
+
+    panes: dict[int, list[Group]] = field(default_factory=dict)
+
+    def add(self, group: Group) -> None:
+        """Keeps a raw group in its pane."""
+        self.panes.setdefault(group.pane_ms, []).append(group)
+
+    def cut(
+        self, is_usable: Callable[[int], bool], warmup_rows: Callable[[int], int]
+    ) -> int | None:
+        """The start of the last pane that the profile is built of; None if rows are wanting.
+
+        `is_usable` says of a pane that it is closed and no profile is in force for it; the
+        first one that isn't usable ends the search.
+        """
+        rows = 0
+        for pane_ms in sorted(self.panes):
+            if not is_usable(pane_ms):
+                return None
+            rows += sum(max(group.rows, group.feature_rows) for group in self.panes[pane_ms])
+            if rows >= warmup_rows(pane_ms):
+                return pane_ms
+        return None
+
+    def build(self, model: ModelKey, last_pane_ms: int, effective_from_ms: int) -> Profile:
+        """The profile of all rows up to a pane, in whatever order they came.
+
+        Raises ProfileError where the rows make none.
+        """
+        groups = [
+            group
+            for pane_ms in sorted(self.panes)
+            if pane_ms <= last_pane_ms
+            for group in self.panes[pane_ms]
+        ]
+        return build_profile(
+            model, _merged(groups), effective_from_ms=effective_from_ms, warmed_up=True
+        )
+
+
+def unbinned(group: Group) -> Tally:
+    """The group's rows, without counts."""
+    return Tally(group.rows, group.feature_rows, group.late_rows, group.unknown_features)
+
+
+def binned(group: Group, profile: Profile) -> Tally:
+    """The tally of a raw group by a profile. Raises ValueError for a group that isn't raw."""
+    if group.raw is None:
+        raise ValueError(f"the group of {group.model} at {group.pane_ms} is not raw")
+    found = bin_raw(group.raw, profile)
+    return Tally(
+        group.rows, group.feature_rows, group.late_rows, found.unknown_features, found.counts
+    )
+
+
+def _merged(groups: Iterable[Group]) -> RawColumns:
+    """Columns one after another; a name that a group lacks is None in its rows."""
+    columns = [group.raw for group in groups if group.raw is not None]
+    names = sorted({name for part in columns for name in part})
+    merged: RawColumns = {name: [] for name in names}
+    for part in columns:
+        absent = [None] * len(part[CARRIES_COLUMN])
+        for name, values in merged.items():
+            values.extend(part.get(name, absent))
+    return merged
