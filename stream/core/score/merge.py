@@ -4,10 +4,11 @@ A numeric variable's bins become at most 16 runs of neighbours of about equal ma
 below or above them joins the outer runs: any new sample has a few rows there, and no reference
 can say how many to expect; `out_of_range_ratio` watches them. Only where there are fewer than
 16 bins (a constant, a few values, each in its own) values out of range are a bin of their own,
-as an unseen category would be. A categorical variable's categories become at most 15 runs in order of frequency, and OTHER with UNSEEN one bin more: for
-a variable of few categories that bin is empty in the reference and speaks up at once, for one
-of thousands it is a usual part of the distribution. Rows without a usable value (missing or
-mistyped) are a bin too, because a feature that goes missing has another distribution.
+as an unseen category would be. A categorical variable's categories become at most 15 runs in
+order of frequency, and OTHER with UNSEEN one bin more: for a variable of few categories that
+bin is empty in the reference and speaks up at once, for one of thousands it is a usual part of
+the distribution. Rows without a usable value (missing or mistyped) are a bin too, because a
+feature that goes missing has another distribution.
 """
 
 from __future__ import annotations

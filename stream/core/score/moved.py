@@ -63,7 +63,7 @@ def _label(variable: Variable, columns: Int64s, column: int) -> str:
         low, high = f"{variable.edges[first]:.6g}", f"{variable.edges[last]:.6g}"
         if first == 0 and last < variable.size:
             return f"< {high}"
-        return f">= {low}" if 0 < first and last == variable.size else f"{low} to {high}"
+        return f">= {low}" if first > 0 and last == variable.size else f"{low} to {high}"
     names = [variable.categories[place] for place in regular]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
