@@ -173,7 +173,10 @@ def _numeric(name: str, column: _Plain, bins: int) -> NumericVariable:
     occurrences = occurrences.astype(np.int64)
     starts = equal_mass(occurrences, bins)
     edges = _edges(distinct, starts, each=len(distinct) <= bins)
-    inside = np.add.reduceat(occurrences, starts) if len(distinct) else np.zeros(1, dtype=np.int64)
+    places = np.searchsorted(edges, distinct, side="right") - 1
+    size = len(edges) - 1
+    inside = np.zeros(size, dtype=np.int64)
+    np.add.at(inside, np.minimum(places, size - 1), occurrences)
     outside = (np.sum(values == -np.inf), np.sum(values == np.inf), np.sum(np.isnan(values)))
     mean, std = _moments(finite)
     return NumericVariable(
@@ -204,11 +207,11 @@ def _edges(distinct: _Floats, starts: npt.NDArray[np.int64], *, each: bool) -> t
         wider = (low - reach, high + reach)
     else:
         wider = (2 * low - inner[0], 2 * high - inner[-1]) if each and inner else (low, high)
-    if all(map(math.isfinite, wider)) and wider[0] < wider[1]:
+    if all(map(math.isfinite, wider)):
         low, high = wider
-    if not inner and low >= high:  # a constant at the end of the floats
-        low = math.nextafter(high, -math.inf)
-    return (low, *inner, high)
+    if low == high:  # a constant at an end of the floats
+        inner.append(math.nextafter(low, 0.0))
+    return tuple(sorted({low, *inner, high}))
 
 
 def _between(low: float, high: float) -> float:
