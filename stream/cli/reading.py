@@ -1,0 +1,104 @@
+"""Reading a topic for people: from its beginning or from now, to its end or on and on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from stream.adapters.kafka.clients import Connection
+from stream.adapters.kafka.codes import END
+from stream.core.errors import BrokerError, TopicError
+from stream.settings import Settings
+from stream.topics import real_name
+
+__all__ = ["FromBeginning", "Max", "Timeout", "connection", "read_topic"]
+
+FromBeginning = Annotated[
+    bool, typer.Option("--from-beginning", help="Start with the oldest record, not from now.")
+]
+Max = Annotated[int | None, typer.Option("--max", min=1, help="Stop after so many.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop after so long; else Ctrl-C."),
+]
+
+_ASK_SECONDS = 10.0
+_SLICE_SECONDS = 0.2
+
+
+def connection(settings: Settings, name: str) -> Connection:
+    """How a command reaches Kafka; ConfigError where no broker is named."""
+    config = settings.client_config()
+    servers = config.pop("bootstrap.servers")
+    return Connection(servers, f"driftstream-{name}", config)
+
+
+def read_topic(
+    settings: Settings,
+    topic: str,
+    *,
+    from_beginning: bool,
+    follow: bool,
+    timeout: float | None = None,
+) -> Iterator[Message]:
+    """The committed records of a topic (logical name) as they come.
+
+    Without `follow` it ends where the topic ended when all partitions had been read. Raises
+    TopicError where the topic is missing, BrokerError where Kafka doesn't answer.
+    """
+    name = real_name(settings.topic_prefix, topic)
+    consumer = connection(settings, "reader").reader()
+    deadline = None if timeout is None else time.monotonic() + timeout
+    try:
+        waiting = _assign(consumer, name, from_beginning=from_beginning)
+        while follow or waiting:
+            for message in consumer.consume(500, _wait(deadline)):
+                if not _ended(message, waiting):
+                    yield message
+            if deadline is not None and time.monotonic() >= deadline:
+                return
+    finally:
+        consumer.close()
+
+
+def _assign(consumer: Consumer, name: str, *, from_beginning: bool) -> set[int]:
+    try:
+        known = consumer.list_topics(name, timeout=_ASK_SECONDS).topics[name]
+    except KafkaException as error:
+        raise BrokerError(
+            f"Kafka does not answer: {error.args[0]}; is the broker up, and is its address right?"
+        ) from error
+    if known.error is not None or not known.partitions:
+        raise TopicError(f"there is no topic {name}: `driftstream topics create` makes it")
+    start = OFFSET_BEGINNING if from_beginning else OFFSET_END
+    consumer.assign([TopicPartition(name, number, start) for number in known.partitions])
+    return set(known.partitions)
+
+
+def _wait(deadline: float | None) -> float:
+    if deadline is None:
+        return _SLICE_SECONDS
+    return max(0.0, min(_SLICE_SECONDS, deadline - time.monotonic()))
+
+
+def _ended(message: Message, waiting: set[int]) -> bool:
+    """True for a message that is no record; a partition's end is taken off `waiting`."""
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == END:
+        waiting.discard(message.partition() or 0)
+    elif not error.retriable():
+        raise BrokerError(f"{message.topic()} cannot be read: {error}") from KafkaException(error)
+    return True
