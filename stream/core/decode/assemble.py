@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
-from operator import attrgetter, call
+from operator import call
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from stream.core.decode.envelope import RefusedError, id_refusal
 from stream.core.decode.limits import DecodeLimits
-from stream.core.decode.plan import Plan, Shape
+from stream.core.decode.plan import Plan
 from stream.core.decode.plans import NO_PLAN, Plans, model_key
 from stream.core.decode.raw import PlainRow, plain_values, raw_batches
 from stream.core.decode.stack import Planned, batch_of
@@ -24,9 +25,6 @@ from stream.core.records import CARRIES_FEATURES, Batch, Int64s, RawBatch
 
 __all__ = ["Assembled", "Parsed", "assemble"]
 
-_COLUMNS: Final = attrgetter(
-    "prediction_id", "model", "version", "event_time_ms", "features", "prediction", "score"
-)
 _NO_FEATURES: Final = (Reason.MISSING_FIELD, "features: is missing")
 
 
@@ -107,20 +105,20 @@ def assemble(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> Assembled:
     first = int(rows.entry[0])
     if (rows.entry == first).all():
         plan = plans.plan(first)
-        features, refused = drain(map(plan.read, rows.features))
+        features, refused = drain(map(plan.reader.read, rows.features))
         _one_plan(rows, plan, features, refused, limits, done)
     else:
-        own = [plans.plan(entry) for entry in rows.entry.tolist()]
-        features, refused = drain(map(call, [plan.read for plan in own], rows.features))
+        own = plans.plans_of(rows.entry)
+        features, refused = drain(map(call, [plan.reader.read for plan in own], rows.features))
         _many_plans(rows, own, features, refused, limits, done)
     return done
 
 
 def _checked(parsed: Parsed, plans: Plans, limits: DecodeLimits, rejected: list[Rejected]) -> _Rows:
     """The rows whose envelope is good, with the catalog's entry that reads each."""
-    columns = zip(*map(_COLUMNS, parsed.envelopes), strict=True)
-    ids, models, versions, times, features, predictions, scores = columns
-    exact = np.array(times, dtype=np.float64)
+    columns = zip(*map(msgspec.structs.astuple, parsed.envelopes), strict=True)
+    ids, models, times, versions, features, predictions, scores, *_ = columns
+    exact = np.array(array("d", times))
     event_time_ms = exact.astype(np.int64)
     bad: dict[int, tuple[Reason, str]] = {}
     if not "".join(ids).isascii():
@@ -138,7 +136,10 @@ def _checked(parsed: Parsed, plans: Plans, limits: DecodeLimits, rejected: list[
             if isinstance(score, dict) and len(score) > limits.max_features:
                 detail = f"score: {len(score)} classes; at most {limits.max_features}"
                 bad.setdefault(i, (Reason.TOO_MANY_FEATURES, detail))
-    entries = plans.entries_of(models, versions, event_time_ms)
+    if parsed.whole is not None:
+        entries = np.full(len(ids), parsed.whole.entry, dtype=np.int32)
+    else:
+        entries = plans.entries_of(models, versions, event_time_ms)
     rows = _Rows(
         parsed.record, parsed.carries, event_time_ms, entries,
         models, versions, features, predictions, scores,
@@ -190,19 +191,17 @@ def _many_plans(
         rows, own, features, unknown = _settle(rows, own, features, refused, limits, done)
     else:
         rows.carries |= CARRIES_FEATURES
-    shapes: dict[Shape, list[int]] = {}
-    for i, plan in enumerate(own):
-        shapes.setdefault(plan.shape, []).append(i)
-    for shape, places in shapes.items():
-        if len(places) == len(own):
+    shapes = dict.fromkeys(plan.shape for plan in dict.fromkeys(own))
+    for shape in shapes:
+        if len(shapes) == 1:
             done.batches.append(batch_of(shape, _planned(rows, own, features, unknown)))
             continue
-        mask = np.zeros(len(own), dtype=np.bool_)
-        mask[places] = True
+        mask = np.array([plan.shape == shape for plan in own], dtype=np.bool_)
+        flags = mask.tolist()
         part = _planned(
             rows.keep(mask),
-            [own[i] for i in places],
-            [features[i] for i in places],
+            list(compress(own, flags)),
+            list(compress(features, flags)),
             None if unknown is None else unknown[mask],
         )
         done.batches.append(batch_of(shape, part))
@@ -236,7 +235,7 @@ def _settle(
     has = np.fromiter(map(bool, settled), dtype=np.bool_, count=len(settled))
     for i in np.flatnonzero(~has).tolist():
         if rows.carries[i]:
-            settled[i] = own[0 if one else i].empty
+            settled[i] = own[0 if one else i].reader.empty
         elif i not in bad:
             bad[i] = _NO_FEATURES
     rows = _blanked(rows)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter, countOf
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from stream.core.catalog import Profiles
 from stream.core.decode.assemble import Assembled, Parsed, assemble
-from stream.core.decode.envelope import Envelope, RefusedError
+from stream.core.decode.envelope import Envelope, Refusal, RefusedError
 from stream.core.decode.format import Format, formats_of
 from stream.core.decode.limits import DecodeLimits
 from stream.core.decode.plan import Plan
@@ -23,7 +23,9 @@ from stream.core.records import CARRIES_PREDICTION, Decoded, Slice
 __all__ = ["Decoder"]
 
 _CARRIES: Final[Mapping[str, int]] = {"predictions": CARRIES_PREDICTION, "features": 0}
-_KEY: Final = attrgetter("model", "version")
+_MODEL: Final = attrgetter("model")
+_VERSION: Final = attrgetter("version")
+_Read = tuple[list[Any], dict[int, Refusal], Plan | None]
 
 
 class Decoder:
@@ -75,16 +77,12 @@ class Decoder:
         values: Sequence[Any] = (
             slice_.values if whole_slice else [slice_.values[i] for i in record.tolist()]
         )
-        envelopes, whole = self._envelopes(values)
-        good = []
-        for i, envelope in enumerate(envelopes):
-            if isinstance(envelope, RefusedError):
-                rejected.append(Rejected(int(record[i]), *envelope.refusal))
-            else:
-                good.append(i)
-        if len(good) < len(record):
-            envelopes = [envelopes[i] for i in good]
-            record = record[good]
+        envelopes, refused, whole = self._envelopes(values)
+        if refused:
+            rejected.extend(Rejected(int(record[i]), *why) for i, why in refused.items())
+            kept = [i for i in range(len(envelopes)) if i not in refused]
+            envelopes = [envelopes[i] for i in kept]
+            record = record[kept]
         parsed = Parsed(
             record=record,
             envelopes=envelopes,
@@ -96,28 +94,31 @@ class Decoder:
         self._guess = done.only
         return done
 
-    def _envelopes(self, values: Sequence[bytes]) -> tuple[list[Any], Plan | None]:
-        """Envelopes, or the error for each; and the plan that has read all features, if one did.
+    def _envelopes(self, values: Sequence[bytes]) -> _Read:
+        """Envelopes, why some are refused, and the plan that has read all features, if one did.
 
         Where the last rows were all of one model, the next are read in one pass as its rows;
         if that was wrong for any of them, all are read again in two steps.
         """
         guess = self._guess
-        if guess is not None and guess.read_whole is not None:
-            envelopes = self._read(guess.read_whole, values)
-            if _all_of(guess, envelopes):
-                return envelopes, guess
+        if guess is not None and guess.reader.read_whole is not None:
+            envelopes, refused = self._read(guess.reader.read_whole, values)
+            if _all_of(guess, envelopes, refused):
+                return envelopes, refused, guess
             self._guess = None
-        return self._read(read_envelope, values), None
+        return *self._read(read_envelope, values), None
 
-    def _read(self, read: Any, values: Sequence[bytes]) -> list[Any]:
-        envelopes, refused = drain(map(read, values))
-        for i in refused:
+    def _read(
+        self, read: Callable[[bytes], Any], values: Sequence[bytes]
+    ) -> tuple[list[Any], dict[int, Refusal]]:
+        envelopes, places = drain(map(read, values))
+        refused: dict[int, Refusal] = {}
+        for i in places:
             try:
                 envelopes[i] = self._reread(values[i])
             except RefusedError as error:
-                envelopes[i] = error
-        return envelopes
+                refused[i] = error.refusal
+        return envelopes, refused
 
     def _reread(self, value: bytes) -> Envelope:
         """A row that the fast road refused: the plain envelope first, then field by field."""
@@ -128,17 +129,18 @@ class Decoder:
         return read
 
 
-def _all_of(plan: Plan, envelopes: Sequence[Any]) -> bool:
+def _all_of(plan: Plan, envelopes: Sequence[Any], refused: Mapping[int, Refusal]) -> bool:
     """True where every envelope is a row of the plan's model in its profile's time."""
-    rows = [e for e in envelopes if not isinstance(e, RefusedError)]
+    rows = [e for i, e in enumerate(envelopes) if i not in refused] if refused else envelopes
     if not rows:
         return True
     own = plan.profile.model
-    models, versions = zip(*map(_KEY, rows), strict=True)
-    if models.count(own.model) < len(rows):
+    if countOf(map(_MODEL, rows), own.model) < len(rows):
         return False
-    named = versions.count(own.version)
-    if named < len(rows) and (own.version or named + versions.count(None) < len(rows)):
+    named = countOf(map(_VERSION, rows), own.version)
+    if named < len(rows) and (
+        own.version or named + countOf(map(_VERSION, rows), None) < len(rows)
+    ):
         return False
     start = plan.profile.effective_from_ms
     return start <= 0 or all(row.event_time_ms >= start for row in rows)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 import numpy as np
@@ -28,7 +30,7 @@ from stream.core.specs import (
     category,
 )
 
-__all__ = ["Plan", "Shape"]
+__all__ = ["Lookup", "Plan", "Reader", "Readers", "Shape"]
 
 _MAX_EXTRAS: Final = 64
 _MAX_CANDIDATES: Final = 1_024
@@ -43,15 +45,45 @@ class Shape(NamedTuple):
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
 
-    @property
-    def numeric_fields(self) -> tuple[str, ...]:
-        """The struct fields of the numeric features."""
-        return tuple(f"n{j}" for j, name in enumerate(self.numeric) if not name)
 
-    @property
-    def categorical_fields(self) -> tuple[str, ...]:
-        """The struct fields of the categorical features."""
-        return tuple(f"c{j}" for j, name in enumerate(self.categorical) if not name)
+class Lookup(dict[Scalar, int]):
+    """Every value that is a known category -> its slot; any other value -> the unseen slot.
+
+    1, 1.0 and True are found as "1" is; None is the missing slot.
+    """
+
+    def __init__(self, variable: CategoricalVariable) -> None:
+        super().__init__({None: variable.size + MISSING})
+        self._unseen = variable.size + UNSEEN
+        for name in variable.others:
+            self._put(name, variable.size + OTHER)
+        for slot, name in enumerate(variable.categories):
+            self._put(name, slot)
+
+    def __missing__(self, value: Scalar) -> int:
+        return self._unseen
+
+    def _put(self, name: str, slot: int) -> None:
+        self[name] = slot
+        number = _number_of(name)
+        if number is not None:
+            self[number] = slot
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Reader:
+    """A struct of features and the decoders to it; `read_whole` reads envelope and all.
+
+    Both refuse everything where the names cannot be a struct's, or are too many.
+    """
+
+    struct: type[Any]
+    empty: Any
+    read: Callable[[Any], Any]
+    read_whole: Callable[[Any], Any] | None
+
+
+Readers = WeakValueDictionary[tuple[Any, ...], Reader]
 
 
 class Plan:
@@ -60,20 +92,19 @@ class Plan:
     It learns: a feature that the profile doesn't know, or text and booleans in a numeric one,
     make the fast road refuse a row; once seen often, the struct is widened for them (at most
     64 names), so that a producer that always sends them isn't slow for ever. What is learned
-    changes speed only, never a result.
+    changes speed only, never a result. Models whose features have the same names share a
+    Reader through `readers`: many types would overrun the interpreter's attribute cache.
     """
 
-    def __init__(self, entry: int, profile: Profile, max_features: int) -> None:
+    def __init__(self, entry: int, profile: Profile, max_features: int, readers: Readers) -> None:
         self.entry = entry
         self.profile = profile
         self.shape = Shape(
             tuple(_kind(v.name, v.role) for v in profile.numeric),
             tuple(_kind(v.name, v.role) for v in profile.categorical),
         )
-        self.lookups = tuple(_lookup(variable) for variable in profile.categorical)
-        self.unseen: Int64s = np.array(
-            [variable.size + UNSEEN for variable in profile.categorical], dtype=np.int64
-        )
+        self.lookups = tuple(map(Lookup, profile.categorical))
+        self._readers = readers
         self._max_features = max_features
         self._numeric = _features(profile.numeric, self.shape.numeric, "n")
         self._categorical = _features(profile.categorical, self.shape.categorical, "c")
@@ -81,13 +112,7 @@ class Plan:
         self._wide: set[str] = set()
         self._extras: list[str] = []
         self._candidates: dict[str, int] = {}
-        self._learned = False
         self._build()
-
-    @property
-    def widened(self) -> bool:
-        """True where the numeric fields of a row may hold other things than numbers."""
-        return bool(self._wide)
 
     @cached_property
     def sizes(self) -> Int64s:
@@ -100,7 +125,7 @@ class Plan:
         An unknown feature that is null counts as absent.
         """
         numeric = [_or_nan(features.get(name)) for name in self._numeric]
-        row = self.struct(*numeric, *[features.get(name) for name in self._categorical])
+        row = self.reader.struct(*numeric, *[features.get(name) for name in self._categorical])
         unknown = 0
         for name, value in features.items():
             if name not in self._known and value is not None:
@@ -137,39 +162,41 @@ class Plan:
         return changed
 
     def _build(self) -> None:
-        numeric = [
+        """Finds or makes the reader for the profile's features and what was learned."""
+        fields: list[Any] = [
             (field, _ANY_NUMBER if name in self._wide else _STRICT_NUMBER, math.nan)
             for name, field in self._numeric.items()
         ]
-        others = [(field, FieldValue, None) for field in self._categorical.values()]
         extras = {name: f"x{i}" for i, name in enumerate(self._extras)}
-        others += [(field, FieldValue, None) for field in extras.values()]
-        names = {
-            field: name
-            for names in (self._numeric, self._categorical, extras)
-            for name, field in names.items()
-        }
-        self.extra_fields = tuple(extras.values())
-        self.read: Callable[[Any], Any] = _refuse
-        self.read_whole: Callable[[Any], Any] | None = None
-        fields: list[Any] = [*numeric, *others]
-        try:
-            if len(fields) > self._max_features:
-                raise ValueError
-            self.struct = msgspec.defstruct(
-                "Features", fields, rename=names, forbid_unknown_fields=True, gc=False
-            )
-        except ValueError:  # a name that a struct cannot have: these rows take the slow road
-            self.struct = msgspec.defstruct("Features", fields, gc=False)
-        else:
-            self.read = msgspec.json.Decoder(self.struct | None).decode
-            self.read_whole = msgspec.json.Decoder(_whole(self.struct)).decode
-        self.empty = self.struct()
+        others = [*self._categorical.values(), *extras.values()]
+        fields += [(field, FieldValue, None) for field in others]
+        names = {**self._numeric, **self._categorical, **extras}
+        self.extras = len(extras)
+        key = (tuple(names.items()), frozenset(self._wide))
+        reader = self._readers.get(key)
+        if reader is None:
+            renamed = {field: name for name, field in names.items()}
+            reader = self._readers[key] = _reader(fields, renamed, self._max_features)
+        self.reader = reader
 
-    def extras_of(self, features: Any) -> int:
-        """How many features of a row, read by the fast road, the profile doesn't know."""
-        values = [getattr(features, field) for field in self.extra_fields]
-        return len(values) - values.count(None)
+    def extras_of(self, values: tuple[Any, ...]) -> int:
+        """How many features of a row, given as its struct's fields, the profile doesn't know."""
+        extras = values[len(values) - self.extras :]
+        return len(extras) - extras.count(None)
+
+
+def _reader(fields: list[Any], names: dict[str, str], max_features: int) -> Reader:
+    try:
+        if len(fields) > max_features:
+            raise ValueError
+        struct = msgspec.defstruct(
+            "Features", fields, rename=names, forbid_unknown_fields=True, gc=False
+        )
+    except ValueError:  # a name that no struct can have: these rows take the slow road
+        struct = msgspec.defstruct("Features", fields, gc=False)
+        return Reader(struct, struct(), _refuse, None)
+    whole: Callable[[Any], Any] = msgspec.json.Decoder(_whole(struct)).decode
+    return Reader(struct, struct(), msgspec.json.Decoder(struct | None).decode, whole)
 
 
 def _whole(features: type) -> type:
@@ -197,18 +224,6 @@ def _features(variables: Any, kinds: tuple[str, ...], letter: str) -> dict[str, 
         for j, (variable, kind) in enumerate(zip(variables, kinds, strict=True))
         if not kind
     }
-
-
-def _lookup(variable: CategoricalVariable) -> dict[Scalar, int]:
-    """Every value that is a known category -> its slot: 1, 1.0 and True are found as "1" is."""
-    slots: dict[Scalar, int] = {None: variable.size + MISSING}
-    numbered = list(enumerate(variable.categories))
-    for slot, name in [*((variable.size + OTHER, name) for name in variable.others), *numbered]:
-        slots[name] = slot
-        number = _number_of(name)
-        if number is not None:
-            slots[number] = slot
-    return slots
 
 
 def _number_of(name: str) -> int | float | None:

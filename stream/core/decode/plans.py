@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Final
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from stream.core.catalog import Profiles
-from stream.core.decode.plan import Plan
+from stream.core.decode.plan import Plan, Readers
 from stream.core.records import Int64s, ModelKey
 
 __all__ = ["NO_PLAN", "Plans", "model_key"]
@@ -26,6 +28,7 @@ class Plans:
         self._heard = -1
         self._entry_of: dict[tuple[str, str | None], int] = {}
         self._plans: dict[int, Plan] = {}
+        self._readers: Readers = WeakValueDictionary()
         self._effective: Int64s = np.zeros(0, dtype=np.int64)
 
     def refresh(self) -> None:
@@ -54,9 +57,9 @@ class Plans:
             entry = self._entry_of.get((models[0], versions[0]), NO_PLAN)
             entries = np.full(count, entry, dtype=np.int32)
         else:
-            find, none = self._entry_of.get, NO_PLAN
             keys = zip(models, versions, strict=True)
-            entries = np.array([find(key, none) for key in keys], dtype=np.int32)
+            found = map(self._entry_of.get, keys, repeat(NO_PLAN))
+            entries = np.fromiter(found, dtype=np.int32, count=count)
         if len(self._effective):
             # NO_PLAN reads the last entry's time here, and stays NO_PLAN either way
             entries[event_time_ms < self._effective[entries]] = NO_PLAN
@@ -67,13 +70,15 @@ class Plans:
         plan = self._plans.get(entry)
         if plan is None:
             profile = self._profiles.entries[entry]
-            plan = self._plans[entry] = Plan(entry, profile, self._max_features)
+            plan = self._plans[entry] = Plan(entry, profile, self._max_features, self._readers)
         return plan
 
-    def by_model(self, model: str, version: str | None) -> Plan | None:
-        """The plan of a model's latest profile, if it has one."""
-        entry = self._entry_of.get((model, version), NO_PLAN)
-        return None if entry == NO_PLAN else self.plan(entry)
+    def plans_of(self, entries: npt.NDArray[np.int32]) -> list[Plan]:
+        """The plan of each row; none of them may be NO_PLAN."""
+        wanted = entries.tolist()
+        for entry in set(wanted):
+            self.plan(entry)
+        return list(map(self._plans.__getitem__, wanted))
 
 
 def model_key(model: str, version: str | None) -> ModelKey:

@@ -7,10 +7,11 @@ import struct
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import compress, repeat, starmap
-from operator import attrgetter
+from itertools import repeat, starmap
+from operator import itemgetter
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -18,9 +19,10 @@ from stream.core.decode.plan import Plan, Shape
 from stream.core.records import Batch, Int64s, Overrides, Scalar
 from stream.core.specs import MISTYPED, SCORE_PREFIX
 
-__all__ = ["Planned", "batch_of", "codes_of", "numbers_of"]
+__all__ = ["Planned", "batch_of", "numbers_of"]
 
-_NOWHERE: Final = -1
+_Values = tuple[Any, ...]
+_astuple: Final = msgspec.structs.astuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +48,17 @@ class Planned:
 def batch_of(shape: Shape, rows: Planned) -> Batch:
     """The rows as a Batch, in the order given."""
     mistyped: list[tuple[int, int]] = []
+    values = list(map(_astuple, rows.features))
     return Batch(
         record=rows.record,
         row=rows.row,
         entry=rows.entry,
         event_time_ms=rows.event_time_ms,
         carries=rows.carries,
-        numeric=_numeric(shape, rows, mistyped),
-        codes=_codes(shape, rows),
+        numeric=_numeric(shape, rows, values, mistyped),
+        codes=_codes(shape, rows, values),
         overrides=_overrides(rows, mistyped),
-        unknown=_unknown(rows),
+        unknown=_unknown(rows, values),
     )
 
 
@@ -76,31 +79,20 @@ def numbers_of(values: Sequence[Any]) -> tuple[npt.NDArray[np.float64], list[int
     return column, mistyped
 
 
-def codes_of(
-    values: Iterable[Any], lookups: Iterable[dict[Scalar, int]], unseen: Int64s | int, count: int
-) -> Int64s:
-    """The slots of n categorical values, each by its own look-up; what it lacks is `unseen`."""
-    slots = np.fromiter(map(dict.get, lookups, values, repeat(_NOWHERE)), np.int64, count)
-    return np.where(slots < 0, unseen, slots) if slots.size and slots.min() < 0 else slots
-
-
 def _numeric(
-    shape: Shape, rows: Planned, mistyped: list[tuple[int, int]]
+    shape: Shape, rows: Planned, values: list[_Values], mistyped: list[tuple[int, int]]
 ) -> npt.NDArray[np.float64]:
-    fields = shape.numeric_fields
-    count = len(rows.record)
-    if len(fields) == len(shape.numeric) and fields:
-        whole = _packed(fields, rows.features)
-        if whole is not None:
-            return whole
-    columns = np.empty((len(shape.numeric), count), dtype=np.float64)
+    """(Fn, n) in the profile's order; the numeric features are the first fields of a struct."""
     places = [j for j, name in enumerate(shape.numeric) if not name]
-    packed = _packed(fields, rows.features) if fields else None
+    packed = _packed(len(places), values)
+    if packed is not None and len(places) == len(shape.numeric):
+        return packed
+    columns = np.empty((len(shape.numeric), len(values)), dtype=np.float64)
     if packed is not None:
         columns[places] = packed
     else:
-        for j, field in zip(places, fields, strict=True):
-            columns[j], odd = numbers_of(list(map(attrgetter(field), rows.features)))
+        for j, column in zip(places, zip(*values, strict=True), strict=False):
+            columns[j], odd = numbers_of(column)
             mistyped.extend((j, i) for i in odd)
     for j, name in enumerate(shape.numeric):
         if name:
@@ -109,33 +101,40 @@ def _numeric(
     return columns
 
 
-def _packed(fields: tuple[str, ...], features: Sequence[Any]) -> npt.NDArray[np.float64] | None:
-    """The fields as (len(fields), n) float64, or None where one isn't a number."""
-    if len(fields) < 2:
-        return None
-    pack = struct.Struct(f"{len(fields)}d").pack
+def _packed(count: int, values: list[_Values]) -> npt.NDArray[np.float64] | None:
+    """The first `count` fields of every row as (count, n), or None where one isn't a number.
+
+    Packing a row's doubles in C is the fastest way from tuples to an array by far.
+    """
+    pack = struct.Struct(f"{count}d").pack
     try:
-        packed = b"".join(starmap(pack, map(attrgetter(*fields), features)))
+        packed = b"".join(starmap(pack, map(itemgetter(slice(count)), values)))
     except (struct.error, OverflowError):
         return None
-    by_row = np.frombuffer(packed).reshape(len(features), len(fields))
-    return np.ascontiguousarray(by_row.T)
+    return np.ascontiguousarray(np.frombuffer(packed).reshape(len(values), count).T)
 
 
-def _codes(shape: Shape, rows: Planned) -> Int64s:
-    count = len(rows.record)
+def _codes(shape: Shape, rows: Planned, values: list[_Values]) -> Int64s:
+    """(Fc, n) in the profile's order; the categorical features follow the numeric ones."""
+    count = len(values)
     codes = np.empty((len(shape.categorical), count), dtype=np.int64)
     if not shape.categorical:
         return codes
-    one = rows.plans[0] if len(rows.plans) == 1 else None
+    one = rows.plans[0].lookups if len(rows.plans) == 1 else None
     by_row = None if one else list(zip(*[plan.lookups for plan in rows.plans], strict=True))
-    unseen = None if one else np.array([plan.unseen for plan in rows.plans]).T
+    place = shape.numeric.count("")
     for j, name in enumerate(shape.categorical):
-        values = _plain(name, rows) if name else map(attrgetter(f"c{j}"), rows.features)
-        if one is not None:
-            codes[j] = codes_of(values, repeat(one.lookups[j]), int(one.unseen[j]), count)
-        elif by_row is not None and unseen is not None:
-            codes[j] = codes_of(values, by_row[j], unseen[j], count)
+        column: Iterable[Any]
+        if name:
+            column = _plain(name, rows)
+        else:
+            column = map(itemgetter(place), values)
+            place += 1
+        if by_row is None:
+            slots = map(rows.plans[0].lookups[j].__getitem__, column)
+        else:
+            slots = map(dict.__getitem__, by_row[j], column)
+        codes[j] = np.fromiter(slots, np.int64, count)
     return codes
 
 
@@ -144,6 +143,8 @@ def _plain(name: str, rows: Planned) -> Sequence[Scalar]:
     if name == "prediction":
         return rows.predictions
     if name == "score":
+        if dict not in set(map(type, rows.scores)):
+            return rows.scores  # type: ignore[return-value]  # no dict among them
         return [None if isinstance(score, dict) else score for score in rows.scores]
     wanted = name.removeprefix(SCORE_PREFIX)
     return [s.get(wanted) if isinstance(s, dict) else None for s in rows.scores]
@@ -158,19 +159,22 @@ def _overrides(rows: Planned, mistyped: list[tuple[int, int]]) -> Overrides | No
     return Overrides(variable, row, np.array(sizes, dtype=np.int64) + MISTYPED)
 
 
-def _unknown(rows: Planned) -> npt.NDArray[np.int32] | None:
+def _unknown(rows: Planned, values: list[_Values]) -> npt.NDArray[np.int32] | None:
     """What the slow road counted, and the extras of plans that learned some."""
     if len(rows.plans) == 1:
-        learned = list(range(len(rows.features))) if rows.plans[0].extra_fields else []
+        plans: Iterable[Plan] = repeat(rows.plans[0]) if rows.plans[0].extras else ()
     else:
-        has_extras = [bool(plan.extra_fields) for plan in rows.plans]
-        learned = list(compress(range(len(has_extras)), has_extras))
-    if not learned:
+        plans = rows.plans
+    counted = [
+        (i, plan.extras_of(fields))
+        for i, (plan, fields) in enumerate(zip(plans, values, strict=False))
+        if plan.extras
+    ]
+    if not counted:
         return rows.unknown
-    counts = np.zeros(len(rows.features), dtype=np.int32) if rows.unknown is None else rows.unknown
-    one = len(rows.plans) == 1
-    for i in learned:
-        counts[i] += rows.plans[0 if one else i].extras_of(rows.features[i])
+    counts = np.zeros(len(values), dtype=np.int32) if rows.unknown is None else rows.unknown
+    for i, extras in counted:
+        counts[i] += extras
     return counts if counts.any() else None
 
 
