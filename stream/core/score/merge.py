@@ -37,6 +37,7 @@ __all__ = ["MERGED", "Plan", "merged_columns", "plan"]
 
 MERGED = 16  # bins of values; the bin of rows without a usable value comes behind them
 _EXPECTED = 5  # rows that a window of min_rows and the reference hold in a merged bin, at least
+_FEWEST = 50  # a smaller min_rows merges no further: a tenth of the reference a bin is enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,7 @@ def merged_columns(variable: Variable, min_rows: int) -> Int64s:
     columns = np.full(variable.width, MERGED, dtype=np.int64)
     counts = np.asarray(variable.counts, dtype=np.int64)
     values = counts[: variable.size].copy()
-    least = -(-_EXPECTED * int(counts.sum()) // max(min_rows, 1))
-    least = max(least, _EXPECTED)
+    least = max(-(-_EXPECTED * int(counts.sum()) // max(min_rows, _FEWEST)), _EXPECTED)
     ordered = isinstance(variable, NumericVariable) and variable.size >= MERGED
     if ordered:
         values[0] += counts[variable.size + BELOW]
