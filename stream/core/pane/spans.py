@@ -123,6 +123,14 @@ class Spans:
             mine.add(tally)
         return False
 
+    def take_out(self, span: Range, tally: Tally) -> bool:
+        """Takes out unbinned rows that were added to a span; False where it is gone."""
+        held = self.tallies.get(span, {}).get(UNBINNED)
+        if held is None:
+            return False
+        held.add_rows(tally, sign=-1)
+        return True
+
     def moved(self, move: Move) -> None:
         """Notes moved rows; those of commits that follow each other become one."""
         for place, known in enumerate(self.moves):
@@ -149,8 +157,8 @@ class Spans:
             mine.add(self.carry.tally)
             from_ms = self.carry.start_ms
         if mine.counts is None or not mine.weight:
-            unbinned = any(UNBINNED in by for by in inside)
-            reason = WARMUP if unbinned else OTHER_PROFILE
+            unbinned = _sum(by[UNBINNED] for by in inside if UNBINNED in by)
+            reason = WARMUP if unbinned.weight else OTHER_PROFILE
         else:
             reason = MIN_ROWS if mine.weight < min_rows else ""
         if reason:

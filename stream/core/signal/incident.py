@@ -90,10 +90,12 @@ def identify(*what: str | int) -> str:
     return str(uuid5(NAMESPACE, orjson.dumps(what).decode()))
 
 
-def is_dirty(spec: MonitorSpec, drift_share: float, drifted: tuple[str, ...]) -> bool:
-    """Whether a window counts towards an incident; `drifted` are the drifted variables' labels."""
-    alerting = any(name in spec.features and spec.features[name].alert for name in drifted)
-    return alerting or drift_share > spec.drift_share
+def is_dirty(spec: MonitorSpec, drift_share: float, *, alarmed: bool) -> bool:
+    """Whether a window counts towards an incident: too much has drifted, or it is `alarmed`.
+
+    It is alarmed where a variable has drifted that the monitor lets alarm alone.
+    """
+    return alarmed or drift_share > spec.drift_share
 
 
 def severity_of(spec: MonitorSpec, drift_share: float) -> Severity:
