@@ -1,0 +1,170 @@
+"""The rows that wait to be sent: bounded, and never in the way of the caller for long."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from stream.client.options import OnFull
+from stream.core.errors import BufferFullError, SchemaError
+
+__all__ = ["Buffer", "Entry"]
+
+T = TypeVar("T")
+
+
+class Entry(NamedTuple, Generic[T]):
+    """What is sent or dropped together: one row, or some rows of a table. `size` is in bytes."""
+
+    key: bytes | None
+    value: T
+    rows: int
+    size: int
+
+
+class Buffer(Generic[T]):
+    """A queue of entries with at most `max_rows` rows and `max_bytes` bytes, safe for threads.
+
+    What happens when it is full says `on_full`: the oldest entries make room (`drop_oldest`),
+    the caller waits for at most `block_seconds` and then the new entry is dropped (`block`), or
+    BufferFullError is raised and nothing is taken (`raise`).
+    """
+
+    def __init__(
+        self, max_rows: int, max_bytes: int, on_full: OnFull, block_seconds: float
+    ) -> None:
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._on_full = on_full
+        self._block_seconds = block_seconds
+        self._entries: deque[Entry[T]] = deque()
+        self._lock = threading.Lock()
+        self._filled = threading.Condition(self._lock)
+        self._emptied = threading.Condition(self._lock)
+        self._wanted: int | None = None  # how many rows the waiting taker waits for
+        self._hurry = 0
+        self._since = 0.0
+        self.rows = 0
+        self.size = 0
+        self.accepted = 0
+        self.evicted = 0
+        self.refused = 0
+
+    def put(self, entries: Sequence[Entry[T]]) -> None:
+        """Takes entries in, in order; with `raise` all of them or none.
+
+        Returns within `block_seconds` whatever happens. Raises SchemaError where an entry alone
+        is larger than the buffer, BufferFullError as the class says.
+        """
+        for entry in entries:
+            if entry.rows > self._max_rows or entry.size > self._max_bytes:
+                raise SchemaError(
+                    f"{entry.rows} rows of {entry.size} bytes are more than the buffer holds "
+                    f"({self._max_rows} rows, {self._max_bytes} bytes): raise buffer_bytes"
+                )
+        with self._lock:
+            if self._on_full == "raise":
+                self._check_room(entries)
+            deadline = time.monotonic() + self._block_seconds
+            was_empty = not self._entries
+            for entry in entries:
+                if self._fits(entry) or self._make_room(entry, deadline):
+                    self._append(entry)
+                else:
+                    self.refused += entry.rows
+            if self._wanted is not None and (was_empty or self.rows >= self._wanted):
+                self._filled.notify()
+
+    def take(self, fewest: int, most: int, linger: float, patience: float) -> list[Entry[T]]:
+        """The oldest entries, of up to `most` rows (or one larger entry).
+
+        Waits until there are `fewest` rows, or the oldest has waited for `linger` seconds, or
+        somebody is in a hurry, but no longer than `patience` seconds; then returns [].
+        """
+        limit = time.monotonic() + patience
+        with self._lock:
+            while not self._is_due(fewest, linger):
+                now = time.monotonic()
+                wake = min(limit, self._since + linger) if self._entries else limit
+                if now >= limit:
+                    return []
+                self._wanted = fewest
+                self._filled.wait(max(0.0, wake - now))
+                self._wanted = None
+            return self._pop(most)
+
+    def hurry(self, more: int) -> None:
+        """Lets `take` wait for nothing, from +1 until the matching −1."""
+        with self._lock:
+            self._hurry += more
+            self._filled.notify_all()
+
+    def clear(self) -> None:
+        """Drops everything, counted as evicted."""
+        with self._lock:
+            self.evicted += self.rows
+            self._entries.clear()
+            self.rows = self.size = 0
+            self._emptied.notify_all()
+
+    def _is_due(self, fewest: int, linger: float) -> bool:
+        if not self._entries:
+            return False
+        if self.rows >= fewest or self._hurry > 0:
+            return True
+        return time.monotonic() - self._since >= linger
+
+    def _pop(self, most: int) -> list[Entry[T]]:
+        taken: list[Entry[T]] = []
+        rows = size = 0
+        while self._entries and (not taken or rows + self._entries[0].rows <= most):
+            entry = self._entries.popleft()
+            taken.append(entry)
+            rows += entry.rows
+            size += entry.size
+        self.rows -= rows
+        self.size -= size
+        self._since = time.monotonic()
+        self._emptied.notify_all()
+        return taken
+
+    def _append(self, entry: Entry[T]) -> None:
+        if not self._entries:
+            self._since = time.monotonic()
+        self._entries.append(entry)
+        self.rows += entry.rows
+        self.size += entry.size
+        self.accepted += entry.rows
+
+    def _fits(self, entry: Entry[T]) -> bool:
+        return (
+            self.rows + entry.rows <= self._max_rows and self.size + entry.size <= self._max_bytes
+        )
+
+    def _make_room(self, entry: Entry[T], deadline: float) -> bool:
+        if self._on_full == "drop_oldest":
+            while not self._fits(entry):
+                oldest = self._entries.popleft()
+                self.rows -= oldest.rows
+                self.size -= oldest.size
+                self.evicted += oldest.rows
+            return True
+        while not self._fits(entry):
+            self._filled.notify()
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._emptied.wait(left):
+                return self._fits(entry)
+        return True
+
+    def _check_room(self, entries: Sequence[Entry[T]]) -> None:
+        rows = self.rows + sum(entry.rows for entry in entries)
+        size = self.size + sum(entry.size for entry in entries)
+        if rows > self._max_rows or size > self._max_bytes:
+            raise BufferFullError(
+                f"{self.rows} rows of {self.size} bytes wait for Kafka, and the limit is "
+                f"{self._max_rows} rows, {self._max_bytes} bytes: look at the broker, or raise "
+                "buffer_rows or buffer_bytes"
+            )

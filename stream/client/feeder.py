@@ -1,0 +1,260 @@
+"""The background thread that feeds librdkafka from a buffer and counts what became of the rows."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from stream.client.buffer import Buffer, Entry
+from stream.client.notices import LIBRDKAFKA_LOG, Notices
+from stream.client.options import Options
+from stream.core.errors import ConfigError
+
+__all__ = ["Counters", "Feeder", "Packer", "Record"]
+
+_IDLE_SECONDS = 0.5  # how long the thread sleeps where nothing is to be sent or heard of
+_POLL_SECONDS = 0.02
+_RETRY_SECONDS = 0.5
+_GIVEN_UP = KafkaError(KafkaError._PURGE_QUEUE)  # noqa: SLF001  # public, in spite of its name
+
+
+class Counters(NamedTuple):
+    """What became of the rows: `buffered` ones are neither delivered nor given up yet."""
+
+    delivered: int
+    failed: int
+    dropped: int
+    buffered: int
+
+
+class Record(NamedTuple):
+    """One record for librdkafka: `partition` −1 leaves the choice to the key."""
+
+    key: bytes | None
+    value: bytes
+    rows: int
+    partition: int = -1
+
+
+class Packer(Protocol):
+    """Makes records of entries, in the feeder's thread."""
+
+    headers: list[tuple[str, bytes]] | None
+    """The headers of every record."""
+
+    fewest: int
+    """How many rows are worth sending before the oldest has waited for the linger."""
+
+    def prepare(self, producer: Producer, topic: str) -> str | None:
+        """Learns what packing needs (from the broker, a registry); returns why it can't yet."""
+
+    def pack(self, entries: Sequence[Entry[Any]]) -> list[Record]:
+        """The entries' records. Rows that cannot be sent are left out."""
+
+
+class Feeder:
+    """One buffer, one librdkafka producer and the thread between them.
+
+    Building it contacts nobody. Raises ConfigError where librdkafka refuses a property.
+    """
+
+    def __init__(self, options: Options, packer: Packer) -> None:
+        self._options = options
+        self._packer = packer
+        self.notices = Notices()
+        self.buffer: Buffer[Any] = Buffer(
+            options.buffer_rows - options.outstanding_rows or 1,
+            options.buffer_bytes - options.outstanding_bytes or 1,
+            options.on_full,
+            options.block_seconds,
+        )
+        self.producer: Producer | None = self._connect()
+        self._delivered = 0
+        self._failed = 0
+        self._outstanding = 0
+        self._prepared = False
+        self._deadline: float | None = None
+        self.gave_up = 0
+        self._settled = threading.Condition()
+        self._waiting = 0
+        self._thread = threading.Thread(target=self._run, name="driftstream-sdk", daemon=True)
+        self._thread.start()
+
+    @property
+    def counters(self) -> Counters:
+        """Rows since the start; they add up once nothing moves."""
+        delivered, failed = self._delivered, self._failed
+        evicted = self.buffer.evicted
+        accepted = self.buffer.accepted  # read last, so that a row may count twice but never not
+        buffered = max(0, accepted - evicted - delivered - failed)
+        return Counters(delivered, failed, evicted + self.buffer.refused, buffered)
+
+    def flush(self, seconds: float) -> bool:
+        """True as soon as no row is buffered, False after that many seconds."""
+        limit = time.monotonic() + seconds
+        self.buffer.hurry(1)
+        with self._settled:
+            self._waiting += 1
+            try:
+                while self.counters.buffered:
+                    left = limit - time.monotonic()
+                    if left <= 0 or not self.is_running:
+                        return False
+                    self._settled.wait(min(left, _IDLE_SECONDS))
+                return True
+            finally:
+                self._waiting -= 1
+                self.buffer.hurry(-1)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread has not ended."""
+        return self._thread.is_alive()
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the thread ends at the latest; 0 where nobody has told it to end."""
+        return max(0.0, self._deadline - time.monotonic()) if self._deadline else 0.0
+
+    def retire(self, seconds: float) -> None:
+        """Tells the thread to end when all is sent, at the latest in that many seconds."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + seconds
+            self.buffer.hurry(1)
+
+    def join(self, seconds: float) -> bool:
+        """Waits for the thread's end, for at most that many seconds; True where it ended."""
+        self._thread.join(max(0.0, seconds))
+        return not self.is_running
+
+    def _connect(self) -> Producer:
+        properties = {"error_cb": self._hear_error, **self._options.producer_properties()}
+        try:
+            return Producer({"logger": LIBRDKAFKA_LOG, **properties})
+        except (KafkaException, TypeError, ValueError) as refused:
+            raise ConfigError(f"kafka: librdkafka refuses a property: {refused}") from refused
+
+    def _run(self) -> None:
+        producer = self.producer
+        assert producer is not None  # noqa: S101  # only this thread takes it away
+        while not self._is_done():
+            sent = self._prepare(producer) and self._send_due(producer)
+            producer.poll(0 if sent or not self._outstanding else _POLL_SECONDS)
+            self._tell()
+        self._give_up(producer)
+        self._tell()
+        self.producer = None  # the last reference: librdkafka ends with this thread
+
+    def _is_done(self) -> bool:
+        if self._deadline is None:
+            return False
+        return self.counters.buffered == 0 or time.monotonic() >= self._deadline
+
+    def _prepare(self, producer: Producer) -> bool:
+        if self._prepared:
+            return True
+        reason = self._packer.prepare(producer, self._options.topic)
+        self._prepared = reason is None
+        if reason is not None:
+            self.notices.warn("prepare", f"{self._options.topic}: rows wait: {reason}")
+            self._pause(_RETRY_SECONDS)
+        return self._prepared
+
+    def _pause(self, seconds: float) -> None:
+        with self._settled:
+            self._settled.wait(seconds)
+
+    def _send_due(self, producer: Producer) -> bool:
+        room = self._options.outstanding_rows - self._outstanding
+        if room <= 0:
+            return False
+        entries = self.buffer.take(
+            self._packer.fewest,
+            max(room, self._packer.fewest),
+            self._options.linger if self._packer.fewest > 1 else 0.0,
+            0.0 if self._outstanding else _IDLE_SECONDS,
+        )
+        if not entries:
+            return False
+        for record in self._pack(entries):
+            self._send(producer, record)
+        return True
+
+    def _pack(self, entries: Sequence[Entry[Any]]) -> list[Record]:
+        records = self._packer.pack(entries)
+        lost = sum(entry.rows for entry in entries) - sum(record.rows for record in records)
+        if lost:
+            self._failed += lost
+            self.notices.warn("size", f"{self._options.topic}: {lost} rows are too large to send")
+        return records
+
+    def _send(self, producer: Producer, record: Record) -> None:
+        rows = record.rows
+        self._outstanding += rows
+        settle = self._settle_one if rows == 1 else partial(self._settle, rows)
+        headers = self._packer.headers
+        more: dict[str, Any] = {} if headers is None else {"headers": headers}
+        while True:
+            try:
+                producer.produce(
+                    self._options.topic,
+                    record.value,
+                    record.key,
+                    record.partition,
+                    on_delivery=settle,
+                    **more,
+                )
+            except BufferError:
+                if self._deadline is not None and time.monotonic() >= self._deadline:
+                    self._settle(rows, _GIVEN_UP, None)
+                    return
+                producer.poll(_POLL_SECONDS)
+                self._tell()
+            except KafkaException as refused:
+                self._settle(rows, refused.args[0], None)
+                return
+            else:
+                return
+
+    def _settle_one(self, error: KafkaError | None, _: Message) -> None:
+        self._outstanding -= 1
+        if error is None:
+            self._delivered += 1
+        else:
+            self._lose(1, error)
+
+    def _settle(self, rows: int, error: KafkaError | None, _: Message | None) -> None:
+        self._outstanding -= rows
+        if error is None:
+            self._delivered += rows
+        else:
+            self._lose(rows, error)
+
+    def _lose(self, rows: int, error: KafkaError) -> None:
+        self._failed += rows
+        topic = self._options.topic
+        self.notices.warn(error.name(), f"{topic}: {rows} rows were not delivered: {error.str()}")
+
+    def _hear_error(self, error: KafkaError) -> None:
+        self.notices.warn(error.name(), f"{self._options.topic}: {error.str()}")
+
+    def _give_up(self, producer: Producer) -> None:
+        lost = self.gave_up = self.counters.buffered
+        self.buffer.clear()
+        if self._outstanding:
+            producer.purge()
+            producer.poll(_POLL_SECONDS)
+        self._failed += self._outstanding
+        self._outstanding = 0
+        if lost:
+            self.notices.warn("lost", f"{self._options.topic}: ended with {lost} rows unsent")
+
+    def _tell(self) -> None:
+        if self._waiting:
+            with self._settled:
+                self._settled.notify_all()

@@ -1,0 +1,213 @@
+"""Logging what a model predicted, and from what."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from stream.client.columns import (
+    Column,
+    check_lengths,
+    event_times,
+    gather,
+    length_of,
+    prediction_ids,
+    rows_of,
+)
+from stream.client.logger import RowLogger, row_encoder, row_packer
+from stream.client.options import Format, KafkaValue, OnFull, Options, connection, topic_name
+from stream.client.outbox import Outbox
+from stream.client.scalars import (
+    check_status,
+    check_time,
+    id_bytes,
+    number,
+    numbers_by_name,
+    scalar,
+    scalars_by_name,
+    texts_by_name,
+)
+from stream.core.errors import ConfigError, SchemaError
+
+__all__ = ["PredictionLogger"]
+
+Status = Literal["ok", "error"]
+_TOPIC = "predictions"
+_SCHEMA = "prediction"
+
+
+class PredictionLogger(RowLogger):
+    """Logs a model's predictions to Kafka without ever holding the model up.
+
+    `log` and `log_columns` check a row, encode it and put it into a buffer of at most
+    `buffer_rows` rows and `buffer_bytes` bytes; a thread sends it. Where the buffer is full
+    because Kafka is slow or away, `on_full` decides: "drop_oldest" makes room, "block" waits for
+    at most `block_seconds` and then drops the new row, "raise" raises BufferFullError. All three
+    are counted (`counters`). Making a logger contacts nobody.
+
+    `bootstrap_servers` defaults to KAFKA_BOOTSTRAP_SERVERS, `topic_prefix` to
+    DRIFTSTREAM_TOPIC_PREFIX or "driftstream."; `kafka` holds librdkafka properties as they are,
+    such as those of SASL and TLS. `format` is "json", "avro" (with `registry_url` in Confluent's
+    frame, else with our schema's name in a header) or "arrow" (batches of `batch_rows` a
+    partition; needs the extra `driftstream[arrow]`). `linger_seconds` is how long a row may wait
+    for others (default 0.02; arrow 0.5). What is left at the interpreter's end is sent for at
+    most `exit_seconds`.
+
+    Raises ConfigError, naming the setting, where one is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        version: str = "",
+        bootstrap_servers: str | None = None,
+        topic_prefix: str | None = None,
+        format: Format = "json",  # noqa: A002  # the word that users know
+        on_full: OnFull = "drop_oldest",
+        buffer_rows: int = 100_000,
+        buffer_bytes: int = 64 * 1024 * 1024,
+        block_seconds: float = 1.0,
+        linger_seconds: float | None = None,
+        batch_rows: int = 1_000,
+        exit_seconds: float = 5.0,
+        registry_url: str | None = None,
+        kafka: Mapping[str, KafkaValue] | None = None,
+    ) -> None:
+        _check_names(model, version)
+        options = Options(
+            topic=topic_name(_TOPIC, topic_prefix),
+            kafka=connection(bootstrap_servers, kafka),
+            format=format,
+            on_full=on_full,
+            buffer_rows=buffer_rows,
+            buffer_bytes=buffer_bytes,
+            block_seconds=block_seconds,
+            linger_seconds=linger_seconds,
+            batch_rows=batch_rows,
+            exit_seconds=exit_seconds,
+            registry_url=registry_url,
+        )
+        self._model = model
+        self._version = version
+        self._encode = row_encoder(options, _SCHEMA)
+        super().__init__(options, Outbox(options, lambda: row_packer(options, _SCHEMA)))
+
+    def log(
+        self,
+        *,
+        features: Mapping[str, object] | None = None,
+        prediction: object = None,
+        score: object = None,
+        prediction_id: str | uuid.UUID | None = None,
+        event_time_ms: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        attributions: Mapping[str, object] | None = None,
+        latency_ms: float | None = None,
+        status: Status | None = None,
+    ) -> str:
+        """Buffers one prediction and returns its id (a new UUID where none is given).
+
+        Features are numbers, strings, booleans or None by name; numpy's and pandas' scalars are
+        as good. `score` is the probability of the positive class, or one by class.
+        `event_time_ms` defaults to now. None and NaN mean missing.
+
+        Raises SchemaError, naming the field, where a value cannot be logged; nothing is buffered
+        then. BufferFullError as the class says.
+        """
+        text = str(uuid.uuid4()) if prediction_id is None else str(prediction_id)
+        key = text.encode() if prediction_id is None else id_bytes(prediction_id)
+        row: dict[str, Any] = {
+            "prediction_id": text,
+            "model": self._model,
+            "version": self._version,
+            "event_time_ms": check_time(event_time_ms),
+        }
+        if features is not None:
+            row["features"] = scalars_by_name(features, "features")
+        if prediction is not None:
+            row["prediction"] = scalar(prediction, "prediction")
+        if score is not None:
+            row["score"] = _score(score)
+        if tags:
+            row["tags"] = texts_by_name(tags, "tags")
+        if attributions:
+            row["attributions"] = numbers_by_name(attributions, "attributions")
+        if latency_ms is not None:
+            row["latency_ms"] = number(latency_ms, "latency_ms")
+        if status is not None:
+            row["status"] = check_status(status)
+        self._put_rows(((key, row),), self._encode)
+        return text
+
+    def log_columns(
+        self,
+        *,
+        features: object = None,
+        prediction: Column | None = None,
+        score: Column | Mapping[str, Column] | None = None,
+        prediction_id: Column | None = None,
+        event_time_ms: Column | int | None = None,
+        tags: Mapping[str, Column] | None = None,
+        attributions: Mapping[str, Column] | None = None,
+        latency_ms: Column | None = None,
+        status: Column | None = None,
+    ) -> list[str]:
+        """Buffers many predictions, given as columns of equal length, and returns their ids.
+
+        `features` is a mapping of names to columns, a pandas frame or a pyarrow table; a column
+        is a numpy array, a list, a pandas series or a pyarrow array. `event_time_ms` may be one
+        integer for all rows. Raises as `log` does, before any row is buffered.
+        """
+        columns = gather(
+            features=features,
+            prediction=prediction,
+            score=score,
+            tags=tags,
+            attributions=attributions,
+            latency_ms=latency_ms,
+            status=status,
+        )
+        lengths = {"prediction_id": prediction_id, "event_time_ms": event_time_ms, **columns}
+        sized = {name: each for name, each in lengths.items() if hasattr(each, "__len__")}
+        if not sized:
+            raise SchemaError("log_columns: has no column: pass features, prediction or others")
+        rows = length_of(next(iter(sized.values())), next(iter(sized)))
+        check_lengths(rows, sized)
+        ids, keys = prediction_ids(prediction_id, rows)
+        times = event_times(event_time_ms, rows)
+        self._put_columns(ids, keys, times, columns)
+        return ids
+
+    def _put_columns(
+        self, ids: list[str], keys: list[bytes], times: list[int], columns: dict[str, Column]
+    ) -> None:
+        identity = zip(ids, keys, times, rows_of(columns, len(ids)), strict=True)
+        rows = (
+            (
+                key,
+                {
+                    "prediction_id": text,
+                    "model": self._model,
+                    "version": self._version,
+                    "event_time_ms": time_ms,
+                    **values,
+                },
+            )
+            for text, key, time_ms, values in identity
+        )
+        self._put_rows(rows, self._encode)
+
+
+def _check_names(model: object, version: object) -> None:
+    if not isinstance(model, str) or not model:
+        raise ConfigError(f"model: is {model!r}, wants the model's name")
+    if not isinstance(version, str):
+        raise ConfigError(f"version: is {version!r}, wants a string")
+
+
+def _score(score: object) -> float | dict[str, int | float] | None:
+    if isinstance(score, Mapping):
+        return numbers_by_name(score, "score")
+    return number(score, "score")
