@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import orjson
@@ -53,7 +54,7 @@ def tail(
             return
 
 
-def window_line(window: dict[str, Any]) -> str:
+def window_line(window: Mapping[str, Any]) -> str:
     """A window in one line for people: when, which model, how many rows, what drifted."""
     model = f"{window['model']}@{window['version']}"
     when = f"{instant(window['start_ms'])} - {instant(window['end_ms'])[11:]}"

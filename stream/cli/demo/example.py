@@ -41,11 +41,11 @@ class ExampleTraffic:
 def _applications(random: np.random.Generator, rows: int, moved: float) -> Chunk:
     young = random.random(rows) < moved
     age = np.where(young, random.normal(27, 5, rows), random.normal(44, 12, rows))
-    age = np.clip(np.round(age), 18, 90)
+    age = np.clip(np.round(age), 18, 90).astype(np.float64)
     usual = random.lognormal(10.9, 0.45, rows)
-    income = np.round(np.where(young, usual * 0.6, usual), -2)
-    amount = np.round(random.lognormal(9.6, 0.6, rows), -2)
-    debt_ratio = np.round(random.beta(2, 6, rows), 4)
+    income: _Floats = np.round(np.where(young, usual * 0.6, usual), -2)
+    amount: _Floats = np.round(random.lognormal(9.6, 0.6, rows), -2)
+    debt_ratio = np.round(random.beta(2, 6, rows), 4).astype(np.float64)
     years = np.round(random.gamma(2.0, 3.0, rows), 1)
     years[random.random(rows) < 0.03] = np.nan
     usually = random.choice(_CHANNELS, rows, p=(0.5, 0.25, 0.15, 0.1))

@@ -66,7 +66,7 @@ def _numeric(variable: NumericVariable, counts: _Floats) -> _Floats:
     cumulated = np.concatenate([[0.0], np.cumsum(regular)])
     axis = np.linspace(low, high, _CELLS + 1)
     at = np.interp(axis, edges, cumulated)
-    cells = np.diff(at)
+    cells: _Floats = np.diff(at)
     cells[0] += at[0] + below
     cells[-1] += cumulated[-1] - at[-1] + above
     return cells

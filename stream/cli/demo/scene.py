@@ -1,0 +1,108 @@
+"""What has been seen so far: rows sent, windows closed, the alert; the screens show it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stream.core.specs import Profile, Variable
+
+__all__ = ["Moved", "Scene"]
+
+_RATE_SECONDS = 3.0
+_WINDOWS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A variable in a window: how far from its reference, over which threshold, its counts."""
+
+    variable: Variable
+    score_name: str
+    score: float
+    threshold: float
+    drifted: bool
+    counts: Sequence[int]
+
+    @property
+    def ratio(self) -> float:
+        """How many times the threshold the score is."""
+        return self.score / self.threshold if self.threshold else 0.0
+
+
+@dataclass(slots=True)
+class Scene:
+    """The demo as it stands. Times are seconds since its beginning."""
+
+    profile: Profile
+    broker: str
+    story: str = ""
+    total: int | None = None
+    sent: int = 0
+    counted: int = 0
+    closed: int = 0
+    seconds: float = 0.0
+    changed_at: float | None = None
+    found_at: float | None = None
+    found_row: int = 0
+    alert: Mapping[str, Any] | None = None
+    last: Mapping[str, Any] | None = None
+    windows: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=_WINDOWS))
+    _marks: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def tick(self, seconds: float, sent: int) -> None:
+        """Time went on and rows were sent."""
+        self.seconds = seconds
+        self.sent = sent
+        self._marks.append((seconds, sent))
+        while self._marks[0][0] < seconds - _RATE_SECONDS:
+            self._marks.popleft()
+
+    @property
+    def rate(self) -> float:
+        """Rows a second that were sent lately."""
+        (start, before), (end, after) = self._marks[0], self._marks[-1]
+        return (after - before) / (end - start) if end > start else 0.0
+
+    def hear_window(self, window: Mapping[str, Any]) -> None:
+        """A window was closed."""
+        self.windows.append(window)
+        self.closed += 1
+        self.counted += int(window["rows"])
+        if window.get("scored"):
+            self.last = window
+
+    def hear_alert(self, alert: Mapping[str, Any]) -> None:
+        """An incident was opened, updated or resolved; the first one opened is what we wait for."""
+        if self.alert is None and alert.get("state") == "opened":
+            self.alert = alert
+            self.found_at = self.seconds
+            self.found_row = self.counted
+
+    def moved(self, window: Mapping[str, Any] | None = None) -> list[Moved]:
+        """The variables of a window (the last scored one), those furthest over threshold first."""
+        window = window or self.last
+        if window is None:
+            return []
+        found = _variables(self.profile.variables, window)
+        return sorted(found, key=lambda moved: (-moved.ratio, moved.variable.name))
+
+
+def _variables(variables: Iterable[Variable], window: Mapping[str, Any]) -> Iterable[Moved]:
+    results = window["features"]
+    for variable in variables:
+        result = results.get(variable.label)
+        if result is None:
+            continue
+        name = result.get("score") or "psi"
+        value = result["scores"].get(name)
+        yield Moved(
+            variable,
+            name,
+            0.0 if value is None else float(value),
+            float(result.get("threshold") or 0.0),
+            bool(result["drifted"]),
+            result["counts"],
+        )

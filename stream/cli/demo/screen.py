@@ -1,0 +1,163 @@
+"""What the demo shows: a picture that renews itself in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from stream.cli.demo.scene import Moved, Scene
+from stream.cli.demo.shapes import axis_of, bars, shape
+from stream.cli.windows import window_line
+
+__all__ = ["LiveScreen", "PlainScreen", "Screen", "screen_for", "summary"]
+
+_ROWS = 12
+
+
+class Screen(Protocol):
+    """Shows a scene as it changes."""
+
+    def __enter__(self) -> Screen: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, scene: Scene) -> None:
+        """The scene may have changed."""
+
+
+class LiveScreen:
+    """Draws the whole scene again and again in place."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, refresh_per_second=8)
+
+    def __enter__(self) -> LiveScreen:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def show(self, scene: Scene) -> None:
+        """Takes the scene as it is now; it is drawn at the next refresh."""
+        self._live.update(_picture(scene))
+
+
+class PlainScreen:
+    """Prints a line for each thing that happens."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._closed = 0
+        self._told: set[str] = set()
+
+    def __enter__(self) -> PlainScreen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing was opened."""
+
+    def show(self, scene: Scene) -> None:
+        """Prints what is new."""
+        self._once("broker", f"Kafka: {scene.broker}")
+        if scene.changed_at is not None:
+            self._once("changed", f"{scene.seconds:5.1f} s  from now on: {scene.story}")
+        new = min(scene.closed - self._closed, len(scene.windows))
+        self._closed = scene.closed
+        for window in list(scene.windows)[len(scene.windows) - new :]:
+            self._line(f"{scene.seconds:5.1f} s  {scene.rate:,.0f} rows/s  {window_line(window)}")
+        if scene.alert is not None:
+            self._once("alert", f"{scene.seconds:5.1f} s  ALERT  {_alert_text(scene)}")
+
+    def _once(self, what: str, line: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            self._line(line)
+
+    def _line(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def screen_for(console: Console) -> Screen:
+    """A live picture where the console is a terminal, else lines."""
+    return LiveScreen(console) if console.is_terminal else PlainScreen(console)
+
+
+def summary(scene: Scene) -> RenderableType:
+    """What was found, or that nothing was, with the distributions that moved."""
+    if scene.alert is None:
+        found = f"No drift found: {scene.closed} windows, {scene.counted:,} rows, no incident."
+        return Text(f"\n{found}\n")
+    lines = [f"\nDrift found in {scene.profile.model} after {scene.found_at:.0f} s"]
+    if scene.changed_at is not None and scene.found_at is not None:
+        lines[0] += f", {scene.found_at - scene.changed_at:.0f} s after the change began"
+    if scene.total:
+        lines[0] += f", with {scene.found_row:,} of {scene.total:,} rows counted"
+    lines.append(_alert_text(scene) + "\n")
+    last = f"\n{scene.counted:,} rows in {scene.closed} windows.\n"
+    return Group(Text("\n".join(lines)), _table(scene.moved()), Text(last))
+
+
+def _alert_text(scene: Scene) -> str:
+    alert = scene.alert or {}
+    return f"{alert.get('severity', '')}: {alert.get('summary', '')}"
+
+
+def _picture(scene: Scene) -> RenderableType:
+    parts: list[RenderableType] = [_head(scene), _table(scene.moved()), _windows(scene)]
+    if scene.alert is not None:
+        text = Text(_alert_text(scene))
+        parts.append(Panel(text, title="ALERT: an incident was opened", border_style="red"))
+    return Group(*parts)
+
+
+def _head(scene: Scene) -> Text:
+    of = f" of {scene.total:,}" if scene.total else ""
+    text = Text()
+    text.append(f"driftstream demo   {scene.profile.model}", style="bold")
+    text.append(f"   {scene.seconds:4.0f} s   {scene.rate:6,.0f} rows/s   {scene.sent:,}{of} sent")
+    text.append(f"   {scene.closed} windows\n")
+    text.append(f"Kafka: {scene.broker}\n", style="dim")
+    if scene.changed_at is not None:
+        text.append(f"since {scene.changed_at:.0f} s: {scene.story}", style="yellow")
+    elif scene.story:
+        text.append("traffic is like the reference; soon it changes", style="green")
+    return text
+
+
+def _windows(scene: Scene) -> Text:
+    text = Text("Windows\n", style="bold")
+    for window in scene.windows:
+        style = "red" if window.get("drifted") else ""
+        text.append(Text(window_line(window) + "\n", style=style or "default"))
+    return text
+
+
+def _table(moved: Sequence[Moved]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("variable", "score", "threshold", "", "reference", "now", "axis"):
+        table.add_column(name, justify="right" if name in {"score", "threshold"} else "left")
+    for one in moved[:_ROWS]:
+        reference = shape(one.variable, one.variable.counts)
+        now = shape(one.variable, one.counts)
+        highest = max(reference.max(initial=0), now.max(initial=0))
+        style = "red" if one.drifted else "green"
+        table.add_row(
+            Text(one.variable.label),
+            Text(f"{one.score_name} {one.score:.3f}", style=style),
+            Text(f"{one.threshold:g}"),
+            Text("drifted" if one.drifted else "", style=style),
+            Text(bars(reference, highest), style="cyan"),
+            Text(bars(now, highest), style=style),
+            Text(axis_of(one.variable), style="dim"),
+        )
+    if len(moved) > _ROWS:
+        table.add_row(Text(f"and {len(moved) - _ROWS} more", style="dim"))
+    return table
