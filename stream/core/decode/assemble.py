@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from stream.core.decode.envelope import RefusedError, id_refusal
 from stream.core.decode.limits import DecodeLimits
-from stream.core.decode.plan import Plan
+from stream.core.decode.plan import Plan, Reader
 from stream.core.decode.plans import NO_PLAN, Plans, model_key
 from stream.core.decode.raw import PlainRow, plain_values, raw_batches
 from stream.core.decode.stack import Planned, batch_of
@@ -34,24 +34,28 @@ class Parsed:
 
     carries        (n,) uint8  what a row of its topic carries, features apart
     timestamp_ms   (n,) int64  the broker's clock
-    whole          the plan that has read all of the features already, or None
+    whole          the reader that read the features too, in one pass, or None
     """
 
     record: npt.NDArray[np.int32]
     envelopes: Sequence[Any]
     carries: npt.NDArray[np.uint8]
     timestamp_ms: Int64s
-    whole: Plan | None = None
+    whole: Reader | None = None
 
 
 @dataclass(slots=True)
 class Assembled:
-    """What became of the rows; `only` is the plan of all of them, if there is just one."""
+    """What became of the rows; `only` is the reader of all of them, if there is just one.
+
+    `misread` is true, and all else void, where `Parsed.whole` was the wrong reader for any row.
+    """
 
     batches: list[Batch] = field(default_factory=list)
     raw: list[RawBatch] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    only: Plan | None = None
+    only: Reader | None = None
+    misread: bool = False
 
 
 @dataclass(slots=True)
@@ -89,33 +93,33 @@ def assemble(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> Assembled:
     done = Assembled()
     if not parsed.envelopes:
         return done
-    rows = _checked(parsed, plans, limits, done.rejected)
-    if not len(rows.record):
+    rows, bad = _checked(parsed, plans, limits)
+    if parsed.whole is not None and not plans.all_by(parsed.whole, rows.entry):
+        done.misread = True
         return done
-    if parsed.whole is not None:
-        refused = _unread(rows.features)
-        _one_plan(rows, parsed.whole, rows.features, refused, limits, done)
-        return done
+    rows = _without(rows, bad, done.rejected)
     unplanned = rows.entry == NO_PLAN
     if unplanned.any():
         _raw(rows.keep(unplanned), limits, done)
         rows = rows.keep(~unplanned)
     if not len(rows.record):
         return done
-    first = int(rows.entry[0])
-    if (rows.entry == first).all():
-        plan = plans.plan(first)
-        features, refused = drain(map(plan.reader.read, rows.features))
-        _one_plan(rows, plan, features, refused, limits, done)
+    one = bool((rows.entry == rows.entry[0]).all())
+    own = [plans.plan(int(rows.entry[0]))] if one else plans.plans_of(rows.entry)
+    if parsed.whole is not None:
+        read = rows.features, _unread(rows.features)
+    elif one:
+        read = drain(map(own[0].reader.read, rows.features))
     else:
-        own = plans.plans_of(rows.entry)
-        features, refused = drain(map(call, [plan.reader.read for plan in own], rows.features))
-        _many_plans(rows, own, features, refused, limits, done)
+        read = drain(map(call, [plan.reader.read for plan in own], rows.features))
+    _planned_rows(rows, own, *read, limits, done)
     return done
 
 
-def _checked(parsed: Parsed, plans: Plans, limits: DecodeLimits, rejected: list[Rejected]) -> _Rows:
-    """The rows whose envelope is good, with the catalog's entry that reads each."""
+def _checked(
+    parsed: Parsed, plans: Plans, limits: DecodeLimits
+) -> tuple[_Rows, dict[int, tuple[Reason, str]]]:
+    """All rows, with the catalog's entry that reads each, and what is wrong with envelopes."""
     columns = zip(*map(msgspec.structs.astuple, parsed.envelopes), strict=True)
     ids, models, times, versions, features, predictions, scores, *_ = columns
     exact = np.array(array("d", times))
@@ -136,15 +140,12 @@ def _checked(parsed: Parsed, plans: Plans, limits: DecodeLimits, rejected: list[
             if isinstance(score, dict) and len(score) > limits.max_features:
                 detail = f"score: {len(score)} classes; at most {limits.max_features}"
                 bad.setdefault(i, (Reason.TOO_MANY_FEATURES, detail))
-    if parsed.whole is not None:
-        entries = np.full(len(ids), parsed.whole.entry, dtype=np.int32)
-    else:
-        entries = plans.entries_of(models, versions, event_time_ms)
+    entries = plans.entries_of(models, versions, event_time_ms)
     rows = _Rows(
         parsed.record, parsed.carries, event_time_ms, entries,
         models, versions, features, predictions, scores,
     )  # fmt: skip
-    return _without(rows, bad, rejected)
+    return rows, bad
 
 
 def _without(rows: _Rows, bad: dict[int, tuple[Reason, str]], rejected: list[Rejected]) -> _Rows:
@@ -158,26 +159,7 @@ def _without(rows: _Rows, bad: dict[int, tuple[Reason, str]], rejected: list[Rej
     return rows.keep(mask)
 
 
-def _one_plan(
-    rows: _Rows,
-    plan: Plan,
-    features: Sequence[Any],
-    refused: list[int],
-    limits: DecodeLimits,
-    done: Assembled,
-) -> None:
-    done.only = plan
-    unknown = None
-    if refused or not all(features) or not rows.carries.all():
-        rows, _, features, unknown = _settle(rows, [plan], features, refused, limits, done)
-        plan.learn()
-    else:
-        rows.carries |= CARRIES_FEATURES
-    if len(rows.record):
-        done.batches.append(batch_of(plan.shape, _planned(rows, [plan], features, unknown)))
-
-
-def _many_plans(
+def _planned_rows(
     rows: _Rows,
     own: Sequence[Plan],
     features: Sequence[Any],
@@ -185,17 +167,23 @@ def _many_plans(
     limits: DecodeLimits,
     done: Assembled,
 ) -> None:
+    """Batches of rows that were read by their plans, one for each shape."""
     unknown = None
-    noted = [own[i] for i in refused]
+    noted = {own[i] for i in refused} if len(own) > 1 else set(own)
     if refused or not all(features) or not rows.carries.all():
         rows, own, features, unknown = _settle(rows, own, features, refused, limits, done)
+        if not len(rows.record):
+            return
     else:
         rows.carries |= CARRIES_FEATURES
-    shapes = dict.fromkeys(plan.shape for plan in dict.fromkeys(own))
+    unique = dict.fromkeys(own)
+    readers = {plan.reader for plan in unique}
+    done.only = readers.pop() if len(readers) == 1 else None
+    shapes = dict.fromkeys(plan.shape for plan in unique)
     for shape in shapes:
         if len(shapes) == 1:
             done.batches.append(batch_of(shape, _planned(rows, own, features, unknown)))
-            continue
+            break
         mask = np.array([plan.shape == shape for plan in own], dtype=np.bool_)
         flags = mask.tolist()
         part = _planned(
@@ -205,8 +193,9 @@ def _many_plans(
             None if unknown is None else unknown[mask],
         )
         done.batches.append(batch_of(shape, part))
-    for plan in dict.fromkeys(noted):
-        plan.learn()
+    if refused:
+        for plan in noted:
+            plan.learn()
 
 
 def _settle(

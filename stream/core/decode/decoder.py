@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter, countOf
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +13,7 @@ from stream.core.decode.assemble import Assembled, Parsed, assemble
 from stream.core.decode.envelope import Envelope, Refusal, RefusedError
 from stream.core.decode.format import Format, formats_of
 from stream.core.decode.limits import DecodeLimits
-from stream.core.decode.plan import Plan
+from stream.core.decode.plan import Reader
 from stream.core.decode.plans import Plans
 from stream.core.decode.text import drain, plain_envelope, read_envelope
 from stream.core.errors import Rejected
@@ -23,9 +22,6 @@ from stream.core.records import CARRIES_PREDICTION, Decoded, Slice
 __all__ = ["Decoder"]
 
 _CARRIES: Final[Mapping[str, int]] = {"predictions": CARRIES_PREDICTION, "features": 0}
-_MODEL: Final = attrgetter("model")
-_VERSION: Final = attrgetter("version")
-_Read = tuple[list[Any], dict[int, Refusal], Plan | None]
 
 
 class Decoder:
@@ -37,7 +33,7 @@ class Decoder:
     def __init__(self, profiles: Profiles, limits: DecodeLimits | None = None) -> None:
         self._limits = limits or DecodeLimits()
         self._plans = Plans(profiles, self._limits.max_features)
-        self._guess: Plan | None = None
+        self._guess: Reader | None = None
 
     def decode(self, slice_: Slice) -> Decoded:
         """Every record of the slice in a batch, in a raw batch or among the rejected.
@@ -54,7 +50,7 @@ class Decoder:
         parts: list[Assembled] = []
         text = found.records(Format.JSON)
         if len(text):
-            parts.append(self._json(slice_, text, carries, rejected))
+            parts.append(self._json(slice_, text, carries))
         return Decoded(
             batches=tuple(batch for part in parts for batch in part.batches),
             raw=tuple(batch for part in parts for batch in part.raw),
@@ -71,42 +67,47 @@ class Decoder:
         slice_: Slice,
         record: npt.NDArray[np.int32],
         carries: npt.NDArray[np.uint8],
-        rejected: list[Rejected],
     ) -> Assembled:
         whole_slice = len(record) == len(slice_)
         values: Sequence[Any] = (
             slice_.values if whole_slice else [slice_.values[i] for i in record.tolist()]
         )
-        envelopes, refused, whole = self._envelopes(values)
+        guess, self._guess = self._guess, None
+        if guess is None or guess.read_whole is None:
+            guess = None
+        done = self._assembled(slice_, record, carries, values, guess)
+        if done.misread:
+            done = self._assembled(slice_, record, carries, values, None)
+        self._guess = done.only
+        return done
+
+    def _assembled(
+        self,
+        slice_: Slice,
+        record: npt.NDArray[np.int32],
+        carries: npt.NDArray[np.uint8],
+        values: Sequence[bytes],
+        guess: Reader | None,
+    ) -> Assembled:
+        """The rows, read in one pass by the reader that all of the last ones had, or in two."""
+        read = read_envelope if guess is None or guess.read_whole is None else guess.read_whole
+        envelopes, refused = self._read(read, values)
         if refused:
-            rejected.extend(Rejected(int(record[i]), *why) for i, why in refused.items())
             kept = [i for i in range(len(envelopes)) if i not in refused]
             envelopes = [envelopes[i] for i in kept]
+            rejected = [Rejected(int(record[i]), *why) for i, why in refused.items()]
             record = record[kept]
         parsed = Parsed(
             record=record,
             envelopes=envelopes,
             carries=carries[record],
             timestamp_ms=slice_.timestamp_ms[record],
-            whole=whole,
+            whole=guess,
         )
         done = assemble(parsed, self._plans, self._limits)
-        self._guess = done.only
+        if refused:
+            done.rejected.extend(rejected)
         return done
-
-    def _envelopes(self, values: Sequence[bytes]) -> _Read:
-        """Envelopes, why some are refused, and the plan that has read all features, if one did.
-
-        Where the last rows were all of one model, the next are read in one pass as its rows;
-        if that was wrong for any of them, all are read again in two steps.
-        """
-        guess = self._guess
-        if guess is not None and guess.reader.read_whole is not None:
-            envelopes, refused = self._read(guess.reader.read_whole, values)
-            if _all_of(guess, envelopes, refused):
-                return envelopes, refused, guess
-            self._guess = None
-        return *self._read(read_envelope, values), None
 
     def _read(
         self, read: Callable[[bytes], Any], values: Sequence[bytes]
@@ -127,20 +128,3 @@ class Decoder:
             return plain_envelope(value, self._limits.max_features)
         read: Envelope = envelope
         return read
-
-
-def _all_of(plan: Plan, envelopes: Sequence[Any], refused: Mapping[int, Refusal]) -> bool:
-    """True where every envelope is a row of the plan's model in its profile's time."""
-    rows = [e for i, e in enumerate(envelopes) if i not in refused] if refused else envelopes
-    if not rows:
-        return True
-    own = plan.profile.model
-    if countOf(map(_MODEL, rows), own.model) < len(rows):
-        return False
-    named = countOf(map(_VERSION, rows), own.version)
-    if named < len(rows) and (
-        own.version or named + countOf(map(_VERSION, rows), None) < len(rows)
-    ):
-        return False
-    start = plan.profile.effective_from_ms
-    return start <= 0 or all(row.event_time_ms >= start for row in rows)

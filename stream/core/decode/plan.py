@@ -70,7 +70,7 @@ class Lookup(dict[Scalar, int]):
             self[number] = slot
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Reader:
     """A struct of features and the decoders to it; `read_whole` reads envelope and all.
 

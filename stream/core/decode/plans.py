@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.catalog import Profiles
-from stream.core.decode.plan import Plan, Readers
+from stream.core.decode.plan import Plan, Reader, Readers
 from stream.core.records import Int64s, ModelKey
 
 __all__ = ["NO_PLAN", "Plans", "model_key"]
@@ -76,9 +76,14 @@ class Plans:
     def plans_of(self, entries: npt.NDArray[np.int32]) -> list[Plan]:
         """The plan of each row; none of them may be NO_PLAN."""
         wanted = entries.tolist()
-        for entry in set(wanted):
+        for entry in set(wanted) - self._plans.keys():
             self.plan(entry)
         return list(map(self._plans.__getitem__, wanted))
+
+    def all_by(self, reader: Reader, entries: npt.NDArray[np.int32]) -> bool:
+        """True where the reader is that of every row's plan."""
+        unique = set(entries.tolist())
+        return NO_PLAN not in unique and all(self.plan(e).reader is reader for e in unique)
 
 
 def model_key(model: str, version: str | None) -> ModelKey:

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat, starmap
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -161,17 +161,14 @@ def _overrides(rows: Planned, mistyped: list[tuple[int, int]]) -> Overrides | No
 
 def _unknown(rows: Planned, values: list[_Values]) -> npt.NDArray[np.int32] | None:
     """What the slow road counted, and the extras of plans that learned some."""
-    if len(rows.plans) == 1:
-        plans: Iterable[Plan] = repeat(rows.plans[0]) if rows.plans[0].extras else ()
-    else:
-        plans = rows.plans
+    if not any(map(attrgetter("extras"), rows.plans)):
+        return rows.unknown
+    plans = rows.plans if len(rows.plans) > 1 else repeat(rows.plans[0])
     counted = [
         (i, plan.extras_of(fields))
         for i, (plan, fields) in enumerate(zip(plans, values, strict=False))
         if plan.extras
     ]
-    if not counted:
-        return rows.unknown
     counts = np.zeros(len(values), dtype=np.int32) if rows.unknown is None else rows.unknown
     for i, extras in counted:
         counts[i] += extras
