@@ -194,7 +194,7 @@ def test_we_read_what_pypi_writes(mode: str, pypi: Any) -> None:
         "traceparent": "00-aa-bb-01",
     }
     theirs = event_type(attributes=attributes, data={"a": 1})
-    message = getattr(_kafka, mode)(theirs, pypi.JSONFormat())
+    message = getattr(pypi, mode)(theirs, pypi.JSONFormat())
     ours = decode(list(message.headers.items()), message.value)
     assert ours.json() == {"a": 1}
     assert ours.id == EVENT.id
