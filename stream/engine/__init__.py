@@ -1,1 +1,18 @@
-"""The transactional runner: inputs, state and outputs committed in one Kafka transaction."""
+"""The transactional runner: drives an agent on Kafka, exactly once."""
+
+from stream.engine.agent import Agent, Broadcast, Change, Commit, Pausing
+from stream.engine.observer import EngineObserver, SilentObserver
+from stream.engine.runner import Runner
+from stream.engine.settings import EngineSettings
+
+__all__ = [
+    "Agent",
+    "Broadcast",
+    "Change",
+    "Commit",
+    "EngineObserver",
+    "EngineSettings",
+    "Pausing",
+    "Runner",
+    "SilentObserver",
+]

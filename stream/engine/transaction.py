@@ -1,0 +1,142 @@
+"""A producer's transaction: opened by its first record, committed with offsets, or given up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from stream.adapters.kafka.codes import FENCED
+from stream.core.errors import BrokerError, FatalBrokerError
+from stream.core.records import Output
+
+__all__ = ["Transaction", "error_of"]
+
+_CALL_SECONDS = 2.0
+_LAST_SECONDS = 4.0  # how long an unanswered commit or abort may hold up a worker told to stop
+
+
+class Transaction:
+    """The transactions of one producer, one after another.
+
+    `stopping()` tells whether the worker was told to stop; an unanswered call is repeated until
+    it is answered, or for some seconds after that; `silence()` is told each time. A fatal
+    error is a FatalBrokerError; after every other, a KafkaException or BrokerError, `abort`
+    must be called.
+    """
+
+    def __init__(
+        self, producer: Producer, stopping: Callable[[], bool], silence: Callable[[], None]
+    ) -> None:
+        self._producer = producer
+        self._stopping = stopping
+        self._silence = silence
+        self.open = False
+
+    def begin_all(self) -> None:
+        """Makes the producer known to the brokers; to be called once, waits for them."""
+        self._until_answered(self._producer.init_transactions)
+
+    def send(self, outputs: Iterable[Output], prefix: str) -> None:
+        """Produces an agent's outputs in the open transaction."""
+        for output in outputs:
+            self.produce(
+                prefix + output.topic,
+                output.key,
+                output.value,
+                -1 if output.partition is None else output.partition,
+                list(output.headers),
+            )
+
+    def produce(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int = -1,
+        headers: list[tuple[str, str | bytes | None]] | Sequence[tuple[str, bytes]] = (),
+    ) -> None:
+        """Produces one record; waits where the producer's queue is full."""
+        if not self.open:
+            self._call(self._producer.begin_transaction)
+            self.open = True
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, headers=list(headers))
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+                if self._stopping() and not len(self._producer):
+                    raise BrokerError("told to stop while the producer's queue was full") from None
+            except KafkaException as error:
+                if error_of(error).code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                    size = len(value or b"")
+                    raise BrokerError(
+                        f"a record of {size} bytes for {topic} is larger than message.max.bytes: "
+                        "raise it in the kafka settings and the topic's max.message.bytes"
+                    ) from error
+                raise self._judged(error) from error
+
+    def commit(self, offsets: list[TopicPartition], group: Any) -> None:
+        """Commits what was produced together with the group's offsets; opens one if need be."""
+        if not self.open:
+            self._call(self._producer.begin_transaction)
+            self.open = True
+        if offsets:
+            self._until_answered(
+                lambda seconds: self._producer.send_offsets_to_transaction(offsets, group, seconds)
+            )
+        self._until_answered(self._producer.commit_transaction)
+        self.open = False
+
+    def abort(self) -> None:
+        """Gives up what was produced since the last commit, if anything was."""
+        if not self.open:
+            return
+        self._until_answered(self._producer.abort_transaction)
+        self.open = False
+
+    def poll(self) -> None:
+        """Lets the producer report errors and log lines."""
+        self._producer.poll(0)
+
+    def _until_answered(self, call: Callable[[float], None]) -> None:
+        told_to_stop: float | None = None
+        while True:
+            try:
+                call(_CALL_SECONDS)
+                return
+            except KafkaException as error:
+                if not error_of(error).retriable():
+                    raise self._judged(error) from error
+                self._silence()
+                self._producer.poll(0)
+                if self._stopping():
+                    now = time.monotonic()
+                    told_to_stop = told_to_stop or now
+                    if now - told_to_stop > _LAST_SECONDS:
+                        raise BrokerError(f"told to stop, and Kafka is silent: {error}") from error
+
+    def _call(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except KafkaException as error:
+            raise self._judged(error) from error
+
+    @staticmethod
+    def _judged(error: KafkaException) -> Exception:
+        cause = error_of(error)
+        if cause.fatal() or cause.code() == FENCED:
+            return FatalBrokerError(
+                f"the transactional producer is beyond repair: {cause}. The process ends; "
+                "start it again, it goes on from the last commit"
+            )
+        return error
+
+
+def error_of(error: KafkaException) -> KafkaError:
+    """The KafkaError within an exception of confluent-kafka."""
+    cause = error.args[0] if error.args else None
+    return cause if isinstance(cause, KafkaError) else KafkaError(KafkaError.UNKNOWN, str(error))
