@@ -13,6 +13,7 @@ class EngineMetrics:
     """What the engine tells: records, transactions, restores, lag, readiness."""
 
     def __init__(self, registry: CollectorRegistry, agents: tuple[str, ...]) -> None:
+        self._is_ready: dict[str, bool] = {}
         self._records = Counter(
             "driftstream_records_consumed_total",
             "Kafka records consumed, by agent and topic.",
@@ -99,3 +100,8 @@ class EngineMetrics:
     def ready(self, agent: str, ready: bool) -> None:
         """The agent became ready, or stopped being so."""
         self._ready.labels(agent).set(ready)
+        self._is_ready[agent] = ready
+
+    def is_ready(self, agent: str) -> bool:
+        """What the agent last said of itself; False before it said anything."""
+        return self._is_ready.get(agent, False)
