@@ -46,16 +46,20 @@ def create_topic(
     replicas: int = -1,
     config: Mapping[str, str] | None = None,
 ) -> None:
-    """Makes a topic and returns when it is known; `replicas` -1 is the cluster's default."""
+    """Makes a topic; returns when each broker named knows it. `replicas` -1: the default."""
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     wanted = NewTopic(topic, partitions, replicas, config=dict(config or {}))
     admin.create_topics([wanted])[topic].result(_SECONDS)
     deadline = time.monotonic() + _SECONDS
-    while time.monotonic() < deadline:
-        known = admin.list_topics(topic, timeout=_SECONDS).topics[topic]
-        if known.error is None and len(known.partitions) == partitions:
-            return
-    raise AssertionError(f"topic {topic} was created but is not known after {_SECONDS} s")
+    for server in bootstrap_servers.split(","):
+        while not _knows(server, topic, partitions):
+            assert time.monotonic() < deadline, f"{server} doesn't know {topic} in {_SECONDS} s"
+
+
+def _knows(server: str, topic: str, partitions: int) -> bool:
+    admin = AdminClient({"bootstrap.servers": server})
+    known = admin.list_topics(topic, timeout=_SECONDS).topics[topic]
+    return known.error is None and len(known.partitions) == partitions
 
 
 def produce_all(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> None:

@@ -1,10 +1,41 @@
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 
-from stream.adapters.kafka.local import LocalKafka
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from stream.adapters.kafka.local import KafkaUnavailableError, LocalKafka
+from stream.adapters.kafka.local_config import NodePlan, kafka_version, lease_port, new_cluster_id
+from stream.adapters.kafka.local_docker import environment
+from stream.adapters.kafka.local_java import find_java, kafka_jars
+from stream.core.errors import BrokerError
 from tests.conftest import Kafka
 from tests.kafka_io import Record, create_topic, produce_all, read_all
+
+ROOT = Path(__file__).parents[1]
+SECONDS = 60.0
+OwnKafka = Callable[..., LocalKafka]
+
+
+def _wait_until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"{what}: not so after {SECONDS} s"
+        os.sched_yield()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_records_come_back_in_order(kafka: Kafka, unique: str) -> None:
@@ -17,11 +48,167 @@ def test_records_come_back_in_order(kafka: Kafka, unique: str) -> None:
     assert {row.headers for row in rows} == {(("h", b"v"),)}
 
 
-def test_killed_broker_restarts_with_its_data(own_kafka: Callable[..., LocalKafka]) -> None:
+def test_broker_restarts_with_its_data_after_a_kill_and_goes_on_after_a_pause(
+    own_kafka: OwnKafka,
+) -> None:
     local = own_kafka()
-    create_topic(local.bootstrap_servers, "kept")
-    produce_all(local.bootstrap_servers, "kept", [Record(b"1")])
+    before = local.bootstrap_servers
+    create_topic(before, "kept")
+    produce_all(before, "kept", [Record(b"1")])
     local.kill()
     assert not local.running()
     local.restart()
-    assert [row.value for row in read_all(local.bootstrap_servers, "kept")] == [b"1"]
+    assert local.bootstrap_servers == before
+    local.pause()
+    assert local.running()
+    local.resume()
+    produce_all(before, "kept", [Record(b"2")])
+    assert [row.value for row in read_all(before, "kept")] == [b"1", b"2"]
+
+
+def test_three_brokers_go_on_when_one_is_killed(own_kafka: OwnKafka) -> None:
+    local = own_kafka(brokers=3, heap_mb=256)
+    servers = local.bootstrap_servers
+    create_topic(servers, "replicated", 3)
+    known = AdminClient({"bootstrap.servers": servers}).list_topics("replicated", timeout=SECONDS)
+    assert {len(p.replicas) for p in known.topics["replicated"].partitions.values()} == {3}
+    local.kill(1)
+    assert [local.running(broker) for broker in range(3)] == [True, False, True]
+    produce_all(servers, "replicated", [Record(b"x", partition=p) for p in range(3)])
+    local.restart(1)
+    assert len(read_all(servers, "replicated")) == 3
+
+
+def test_a_data_folder_is_kept_for_the_next_start(tmp_path: Path, kafka: Kafka) -> None:
+    del kafka  # skips where there is none
+    try:
+        find_java()
+    except KafkaUnavailableError as error:
+        pytest.skip(str(error))
+    for expected in (1, 2):
+        with LocalKafka(data=tmp_path) as local:
+            if expected == 1:
+                create_topic(local.bootstrap_servers, "kept")
+            produce_all(local.bootstrap_servers, "kept", [Record(b"x")])
+            assert len(read_all(local.bootstrap_servers, "kept")) == expected
+
+
+def test_no_broker_outlives_a_killed_parent(kafka: Kafka) -> None:
+    del kafka
+    code = (
+        "import signal\n"
+        "from stream.adapters.kafka.local import LocalKafka\n"
+        "local = LocalKafka()\n"
+        "local.start()\n"
+        "print(local.bootstrap_servers, flush=True)\n"
+        "signal.pause()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        port = int(parent.stdout.readline().rsplit(":", 1)[1])
+        assert _answers(port)
+        parent.send_signal(signal.SIGKILL)
+    _wait_until(lambda: not _answers(port), "the broker of a killed process is gone")
+
+
+def test_properties_that_kafka_refuses_are_quoted(kafka: Kafka) -> None:
+    del kafka
+    with pytest.raises(BrokerError, match=r"(?s)formatted.*message\.max\.bytes"):
+        LocalKafka(properties={"message.max.bytes": "-5"}).start()
+
+
+def test_a_broker_that_ends_quotes_its_log(kafka: Kafka) -> None:
+    del kafka
+    with pytest.raises(
+        BrokerError, match=r"(?s)ended while starting.*broker\.log.*no.such.Reporter"
+    ):
+        LocalKafka(properties={"metric.reporters": "no.such.Reporter"}).start()
+
+
+def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(KafkaUnavailableError, match=r"Java 17.*Docker is not installed"):
+        LocalKafka().start()
+
+
+def test_an_old_java_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n", encoding="utf-8")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(KafkaUnavailableError, match="is version 11"):
+        find_java()
+
+
+def test_jars_are_fetched_once_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maven = tmp_path / "mvn"
+    script = (
+        "#!/bin/sh\n"
+        'for word; do case "$word" in -DoutputDirectory=*) to="${word#*=}";; esac; done\n'
+        f'mkdir -p "$to" && touch "$to/kafka_2.13-x.jar" && echo fetched >> {tmp_path}/fetches\n'
+    )
+    maven.write_text(script, encoding="utf-8")
+    maven.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("DRIFTSTREAM_CACHE", str(tmp_path / "cache"))
+    code = "from stream.adapters.kafka.local_java import kafka_jars; print(kafka_jars())"
+    command = [sys.executable, "-c", code]
+    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in "ab"]
+    folders = {process.communicate()[0].strip() for process in both}
+    assert folders == {str(kafka_jars())}
+    assert (tmp_path / "fetches").read_text(encoding="utf-8") == "fetched\n"
+
+
+def test_a_fetch_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maven = tmp_path / "mvn"
+    maven.write_text("#!/bin/sh\necho no route to the repository; exit 1\n", encoding="utf-8")
+    maven.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.setenv("DRIFTSTREAM_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(KafkaUnavailableError, match="no route to the repository"):
+        kafka_jars()
+
+
+def test_a_leased_port_is_leased_once() -> None:
+    lease = lease_port()
+    with pytest.raises(BrokerError, match=f"port {lease.port} .* is in use"):
+        lease_port(lease.port)
+    lease.release()
+    again = lease_port(lease.port)
+    again.release()
+
+
+def test_a_port_that_somebody_listens_on_is_not_leased() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(BrokerError, match="is in use"):
+            lease_port(port)
+
+
+def test_cluster_ids_are_kafkas() -> None:
+    ids = {new_cluster_id() for _ in range(200)}
+    assert len(ids) == 200
+    assert all(len(text) == 22 and not text.startswith("-") for text in ids)
+
+
+def test_a_container_is_told_what_the_process_is_told() -> None:
+    cluster = tuple(NodePlan(i, 21_000 + i, 22_000 + i) for i in range(3))
+    told = environment(cluster[1], cluster, {"log.retention.ms": "5"})
+    assert told["KAFKA_NODE_ID"] == "2"
+    assert told["KAFKA_LOG_RETENTION_MS"] == "5"
+    assert told["KAFKA_TRANSACTION_STATE_LOG_MIN_ISR"] == "2"
+    assert told["KAFKA_ADVERTISED_LISTENERS"].startswith("PLAINTEXT://127.0.0.1:21001,INTERNAL://")
+    assert told["KAFKA_CONTROLLER_QUORUM_VOTERS"].count("@driftstream-21000-") == 3
+
+
+def test_only_one_or_three_brokers() -> None:
+    with pytest.raises(BrokerError, match="1 or 3 brokers, not 2"):
+        LocalKafka(2)
+
+
+def test_the_version_is_the_projects() -> None:
+    assert kafka_version().count(".") == 2

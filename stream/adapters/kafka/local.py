@@ -43,6 +43,7 @@ class _Node(Protocol):
     def pause(self) -> None: ...
     def resume(self) -> None: ...
     def kill(self) -> None: ...
+    def terminate(self) -> None: ...
     def stop(self) -> None: ...
     def remove(self) -> None: ...
     def log_tail(self) -> str: ...
@@ -115,9 +116,8 @@ class LocalKafka:
                 list(pool.map(lambda node: node.prepare(), self._nodes))
             for node in self._nodes:
                 node.start()
-            everyone = {plan.node_id for plan in self._plans}
             for plan in self._plans:
-                self._await_ready(plan, everyone)
+                self._await_ready(plan, self._plans)
         except BaseException:
             self.stop()
             raise
@@ -125,9 +125,14 @@ class LocalKafka:
     def stop(self) -> None:
         """Ends all brokers and removes their data unless its folder was given. Idempotent."""
         atexit.unregister(self.stop)
-        with ThreadPoolExecutor(3) as pool:
-            keep = self._data is not None
-            list(pool.map(lambda node: node.stop() if keep else node.remove(), self._nodes))
+        keep = self._data is not None
+        if keep:
+            for node in self._nodes:  # all at once: the last ones have no quorum to say goodbye to
+                node.terminate()
+        for node in self._nodes:
+            if keep:
+                node.stop()
+            node.remove()
         self._nodes, self._plans = [], ()
         for lease in self._leases:
             lease.release()
@@ -146,7 +151,7 @@ class LocalKafka:
         node.stop()
         node.start()
         plan = self._plans[broker]
-        self._await_ready(plan, {plan.node_id})
+        self._await_ready(plan, (plan,))
 
     def pause(self, broker: int = 0) -> None:
         """SIGSTOP to a broker: its connections stay, it answers nothing."""
@@ -188,25 +193,30 @@ class LocalKafka:
                 make(plan, self._plans, folder, cluster_id, self._heap_mb, self._properties)
             )
 
-    def _await_ready(self, plan: NodePlan, wanted: set[int]) -> None:
-        node = self._nodes[plan.index]
+    def _await_ready(self, plan: NodePlan, wanted: tuple[NodePlan, ...]) -> None:
+        """Returns when the broker answers and knows the wanted ones, itself among them."""
         deadline = time.monotonic() + _READY_SECONDS
         settings: dict[str, str | int | float | bool] = {
             "bootstrap.servers": f"127.0.0.1:{plan.port}",
             "reconnect.backoff.max.ms": 200,
         }
         probe = AdminClient(settings, logger=_SILENT)
-        while time.monotonic() < deadline and node.running():
+        ids = {other.node_id for other in wanted}
+        while time.monotonic() < deadline:
+            for other in wanted:
+                if not self._nodes[other.index].running():
+                    raise self._not_ready(other, "ended while starting")
             try:
-                known = probe.list_topics(timeout=1.0).brokers
+                if ids <= probe.list_topics(timeout=1.0).brokers.keys():
+                    return
             except KafkaException:
-                time.sleep(_STEP_SECONDS)
-                continue
-            if wanted <= known.keys():
-                return
+                pass
             time.sleep(_STEP_SECONDS)
-        what = "did not get ready in time" if node.running() else "ended while starting"
-        raise BrokerError(f"broker {plan.index} {what}; the end of its log:\n{node.log_tail()}")
+        raise self._not_ready(plan, f"was not ready after {_READY_SECONDS:.0f} s")
+
+    def _not_ready(self, plan: NodePlan, what: str) -> BrokerError:
+        tail = self._nodes[plan.index].log_tail()
+        return BrokerError(f"broker {plan.index} {what}; the end of its log:\n{tail}")
 
 
 def _cluster_id(root: Path) -> str:

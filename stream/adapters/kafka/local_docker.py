@@ -109,6 +109,11 @@ class DockerNode:
         if self.running():
             self._run("kill", self._name)
 
+    def terminate(self) -> None:
+        """Asks it to end in order, and doesn't wait."""
+        if self.running():
+            self._run("kill", "--signal", "TERM", self._name)
+
     def stop(self) -> None:
         """Ends it in order; its data stays in the container. Idempotent."""
         if self._state() == "paused":

@@ -188,6 +188,10 @@ class JavaNode:
         """Ends it at once (SIGKILL); its data stays."""
         self._end(signal.SIGKILL)
 
+    def terminate(self) -> None:
+        """Asks it to end in order, and doesn't wait."""
+        self._signal(signal.SIGTERM)
+
     def stop(self) -> None:
         """Ends it in order (SIGTERM, then SIGKILL); its data stays. Idempotent."""
         self._end(signal.SIGTERM)
