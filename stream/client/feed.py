@@ -1,0 +1,174 @@
+"""A consumer of one topic: for itself from a known place, or in a group that commits."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from stream.client.notices import LIBRDKAFKA_LOG, Notices
+from stream.client.options import KafkaValue
+from stream.core.errors import BrokerError, ConfigError, FatalBrokerError
+
+__all__ = ["Feed"]
+
+_PLACE_SECONDS = 10.0
+_PLACE_TRIES = 3
+
+
+class Feed:
+    """Records of a topic in order, from committed transactions only.
+
+    Building it contacts nobody. Raises ConfigError where librdkafka refuses a property.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        kafka: Mapping[str, KafkaValue],
+        group: str | None,
+        *,
+        from_beginning: bool,
+    ) -> None:
+        if group is not None and not group:
+            raise ConfigError("group: is empty, wants a name or None")
+        self._topic = topic
+        self._group = group
+        self._from_beginning = from_beginning
+        self._notices = Notices()
+        self._assigned = False
+        self._subscribed = False
+        self._done: dict[int, int] = {}
+        properties: dict[str, KafkaValue] = {
+            "error_cb": self._hear_error,
+            "reconnect.backoff.max.ms": 5_000,
+            "log.connection.close": False,
+            **kafka,
+            "group.id": group or f"driftstream-tail-{uuid.uuid4()}",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+        }
+        try:
+            self._consumer = Consumer({"logger": LIBRDKAFKA_LOG, **properties})
+        except (KafkaException, TypeError, ValueError) as refused:
+            raise ConfigError(f"kafka: librdkafka refuses a property: {refused}") from refused
+
+    def connect(self, seconds: float) -> bool:
+        """True once partitions are assigned and their places known; tries for so long."""
+        if self._assigned:
+            return True
+        if self._group is None:
+            self._assigned = self._assign_all(max(0.1, seconds))
+            return self._assigned
+        if not self._subscribed:
+            self._consumer.subscribe([self._topic], on_assign=self._place)
+            self._subscribed = True
+        message = self._consumer.poll(seconds)
+        if message is not None and message.error() is None:
+            self.rewind(message.partition() or 0, message.offset() or 0)
+        return self._assigned
+
+    def next(self, seconds: float) -> Message | None:
+        """The next record, None if none came in so many seconds."""
+        if not self.connect(seconds):
+            return None
+        message = self._consumer.poll(seconds)
+        if message is None:
+            return None
+        error = message.error()
+        if error is None:
+            return message
+        if error.fatal():
+            raise FatalBrokerError(f"{self._topic}: {error.str()}: start the subscriber again")
+        self._hear_error(error)
+        return None
+
+    def done(self, partition: int, offset: int) -> None:
+        """Says that the record is done with: `commit` may go past it."""
+        self._done[partition] = offset + 1
+
+    def commit(self) -> None:
+        """Commits what is done with, where there is a group; a refusal means it comes again."""
+        if self._group is None or not self._done:
+            self._done.clear()
+            return
+        offsets = [TopicPartition(self._topic, *place) for place in self._done.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as refused:
+            self.warn("commit", f"not committed, may come again: {refused.args[0].str()}")
+            if refused.args[0].retriable():
+                return
+        self._done.clear()
+
+    def rewind(self, partition: int, offset: int) -> None:
+        """Lets the record at that offset come again."""
+        try:
+            self._consumer.seek(TopicPartition(self._topic, partition, offset))
+        except KafkaException as refused:  # not ours any more: it comes to the new owner
+            self.warn("rewind", refused.args[0].str())
+
+    def warn(self, kind: str, text: str) -> None:
+        """Says in the log, throttled by kind, what is wrong with this topic."""
+        self._notices.warn(kind, f"{self._topic}: {text}")
+
+    def close(self) -> None:
+        """Leaves the group and ends the consumer; what is done with is committed."""
+        self.commit()
+        self._consumer.close()
+
+    def _assign_all(self, seconds: float) -> bool:
+        try:
+            known = self._consumer.list_topics(self._topic, timeout=seconds).topics[self._topic]
+            if known.error is not None:
+                self._hear_error(known.error)
+                return False
+            places = [TopicPartition(self._topic, each) for each in sorted(known.partitions)]
+            self._consumer.assign([self._starting(place) for place in places])
+        except KafkaException as fault:
+            self._hear_error(fault.args[0])
+            return False
+        return True
+
+    def _starting(self, place: TopicPartition) -> TopicPartition:
+        if self._from_beginning:
+            return TopicPartition(self._topic, place.partition, OFFSET_BEGINNING)
+        _, end = self._consumer.get_watermark_offsets(place, timeout=_PLACE_SECONDS)
+        return TopicPartition(self._topic, place.partition, end)
+
+    def _place(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        """Starts a new group's partitions at the end, and commits that place.
+
+        Uncommitted, a crash before the first alert would lose those that came in between.
+        """
+        self._done.clear()
+        for _ in range(_PLACE_TRIES):
+            try:
+                self._commit_starts(consumer, assigned)
+                break
+            except KafkaException as fault:
+                self._hear_error(fault.args[0])
+        else:
+            raise BrokerError(f"{self._topic}: the group's offsets cannot be read: start again")
+        consumer.assign(assigned)
+        self._assigned = True
+
+    def _commit_starts(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        if self._from_beginning:
+            return
+        places = consumer.committed(assigned, timeout=_PLACE_SECONDS)
+        starts = [self._starting(each) for each in places if each.offset < 0]
+        if starts:
+            consumer.commit(offsets=starts, asynchronous=False)
+
+    def _hear_error(self, error: KafkaError) -> None:
+        self.warn(error.name(), error.str())

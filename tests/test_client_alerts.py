@@ -1,0 +1,200 @@
+"""AlertSubscriber on a real broker: tail and group, both CloudEvents modes, garbage, filters."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import orjson
+import pytest
+
+from stream import cloudevents, schemas
+from stream.client import Alert, AlertSubscriber
+from stream.core.errors import ConfigError
+from stream.core.specs import Severity
+from tests.conftest import Kafka
+from tests.kafka_io import Record, create_topic, produce_all
+
+QUIET = 1.5
+NOW_MS = 1_760_000_000_000
+
+
+def data(**changed: Any) -> dict[str, Any]:
+    return {
+        "incident_id": "7d1f8f0e-0000-5000-8000-000000000000",
+        "state": "opened",
+        "kind": "drift",
+        "severity": "info",
+        "model": "credit",
+        "version": "3",
+        "summary": "age drifted",
+        "opened_ms": NOW_MS,
+        "at_ms": NOW_MS,
+        "window_start_ms": NOW_MS - 3_600_000,
+        "window_end_ms": NOW_MS,
+        "evidence": [{"name": "age", "score": "psi", "value": 0.31, "threshold": 0.2}],
+        **changed,
+    }
+
+
+def record(number: int, **changed: Any) -> Record:
+    payload = data(**changed)
+    event = cloudevents.CloudEvent(
+        id=f"event-{number}",
+        source="test",
+        type=f"io.driftstream.incident.{payload['state']}.v1",
+        data=schemas.encode_json("alert", payload),
+    )
+    headers, value = cloudevents.encode(event)
+    return Record(value, payload["incident_id"].encode(), headers)
+
+
+def structured(number: int) -> Record:
+    event = {
+        "specversion": "1.0",
+        "id": f"event-{number}",
+        "source": "test",
+        "type": "io.driftstream.incident.opened.v1",
+        "data": data(),
+    }
+    content_type = b"application/cloudevents+json; charset=UTF-8"
+    return Record(orjson.dumps(event), b"k", (("content-type", content_type),))
+
+
+@pytest.fixture
+def topic(kafka: Kafka, unique: str) -> str:
+    create_topic(kafka.bootstrap_servers, f"{unique}alerts")
+    return f"{unique}alerts"
+
+
+def test_all_alerts_in_both_modes_and_no_garbage(kafka: Kafka, unique: str, topic: str) -> None:
+    broken = record(3).headers
+    records = [
+        Record(b"\xff\x00 no event", b"k"),
+        record(1),
+        Record(None, b"k"),
+        record(1),
+        Record(b'{"model": 3}', b"k", broken),
+        structured(2),
+    ]
+    produce_all(kafka.bootstrap_servers, topic, records)
+    with AlertSubscriber(
+        bootstrap_servers=kafka.bootstrap_servers, topic_prefix=unique, from_beginning=True
+    ) as subscriber:
+        alerts = list(subscriber.alerts(timeout=QUIET))
+        assert subscriber.counters == (2, 0, 1, 2)
+    assert [alert.id for alert in alerts] == ["event-1", "event-2"]
+    assert alerts[0].data == alerts[1].data
+    first = alerts[0]
+    assert (first.model, first.version, first.state) == ("credit", "3", "opened")
+    assert first.severity is Severity.INFO
+    assert [(e.name, e.value, e.threshold) for e in first.evidence] == [("age", 0.31, 0.2)]
+    assert (first.partition, first.offset) == (0, 1)
+
+
+def test_a_tail_begins_where_it_connected(kafka: Kafka, unique: str, topic: str) -> None:
+    produce_all(kafka.bootstrap_servers, topic, [record(1)])
+    with AlertSubscriber(
+        bootstrap_servers=kafka.bootstrap_servers, topic_prefix=unique
+    ) as subscriber:
+        assert subscriber.connect()
+        produce_all(kafka.bootstrap_servers, topic, [record(2)])
+        assert [alert.id for alert in subscriber.alerts(timeout=QUIET)] == ["event-2"]
+
+
+def test_filters(kafka: Kafka, unique: str, topic: str) -> None:
+    records = [
+        record(1),
+        record(2, severity="critical"),
+        record(3, severity="critical", model="fraud"),
+        record(4, severity="critical", state="resolved"),
+    ]
+    produce_all(kafka.bootstrap_servers, topic, records)
+    with AlertSubscriber(
+        bootstrap_servers=kafka.bootstrap_servers,
+        topic_prefix=unique,
+        from_beginning=True,
+        models=["credit"],
+        states=["opened"],
+        severity="warning",
+    ) as subscriber:
+        assert [alert.id for alert in subscriber.alerts(timeout=QUIET)] == ["event-2"]
+        assert subscriber.counters.filtered == 3
+
+
+def test_a_group_gets_again_what_its_handler_failed_on(
+    kafka: Kafka, unique: str, topic: str
+) -> None:
+    produce_all(kafka.bootstrap_servers, topic, [record(1), record(2), record(3)])
+
+    def subscriber() -> AlertSubscriber:
+        return AlertSubscriber(
+            bootstrap_servers=kafka.bootstrap_servers,
+            topic_prefix=unique,
+            group=f"{unique}pagers",
+            from_beginning=True,
+        )
+
+    handled: list[str] = []
+
+    def fails_on_second(alert: Alert) -> None:
+        if alert.id == "event-2":
+            raise RuntimeError("the pager is down")
+        handled.append(alert.id)
+
+    with subscriber() as first:
+        with pytest.raises(RuntimeError, match="pager is down"):
+            first.run(fails_on_second)
+        again = first.poll(10)
+        assert again is not None
+        assert again.id == "event-2"
+    with subscriber() as second:
+        second.run(lambda alert: handled.append(alert.id), timeout=5)
+    assert handled == ["event-1", "event-2", "event-3"]
+    with subscriber() as third:
+        assert third.connect()
+        assert third.poll(QUIET) is None
+
+
+def test_a_new_group_begins_at_the_end_and_keeps_that_place(
+    kafka: Kafka, unique: str, topic: str
+) -> None:
+    produce_all(kafka.bootstrap_servers, topic, [record(1)])
+    settings: dict[str, Any] = {
+        "bootstrap_servers": kafka.bootstrap_servers,
+        "topic_prefix": unique,
+        "group": f"{unique}pagers",
+    }
+    with AlertSubscriber(**settings) as died_before_the_first_alert:
+        assert died_before_the_first_alert.connect()
+    produce_all(kafka.bootstrap_servers, topic, [record(2)])
+    with AlertSubscriber(**settings) as subscriber:
+        alert = subscriber.poll(20)
+    assert alert is not None
+    assert alert.id == "event-2"
+
+
+def test_stop_ends_a_waiting_run_even_without_a_broker() -> None:
+    subscriber = AlertSubscriber(bootstrap_servers="127.0.0.1:1")
+    thread = threading.Thread(target=subscriber.run, args=(print,))
+    thread.start()
+    subscriber.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert not subscriber.connect(0.2)
+    subscriber.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"severity": "loud"}, "severity"),
+        ({"states": ["open"]}, "states: open"),
+        ({"models": "credit"}, "models"),
+        ({"group": ""}, "group"),
+        ({"kafka": {"no.such.property": 1}}, "no.such.property"),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        AlertSubscriber(bootstrap_servers="127.0.0.1:1", **settings)
