@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stream.core.catalog import Monitors, Profiles
@@ -12,7 +13,7 @@ from stream.core.pane.spans import UNBINNED, Closed, Move
 from stream.core.records import Group, ModelKey, Partial, Source
 from stream.core.score import VariableScores, drift_share, score_window
 from stream.core.signal.incident import Change, History, Verdict, advance, is_dirty
-from stream.core.specs import MonitorSpec, Profile, TimeSpec
+from stream.core.specs import MonitorSpec, Profile, Severity, TimeSpec
 
 __all__ = ["Advance", "Detection", "WindowResult"]
 
@@ -59,9 +60,10 @@ class Detection:
         self.windows = OpenWindows(times.pane_ms, profiles, monitors)
         self.histories: dict[ModelKey, History] = {}
 
-    def open_incidents(self) -> int:
-        """How many incidents are open."""
-        return sum(history.incident is not None for history in self.histories.values())
+    def open_incidents(self) -> Counter[Severity]:
+        """How many incidents are open, by severity."""
+        histories = self.histories.values()
+        return Counter(h.incident.severity for h in histories if h.incident is not None)
 
     def explains(self, group: Group) -> bool:
         """Whether the profile that a group was binned by is known."""
@@ -69,12 +71,13 @@ class Detection:
             group.profile == UNBINNED or self.windows.find(group.model, group.profile) is not None
         )
 
-    def unheard(self) -> bool:
-        """Whether a profile that this task warmed up before it moved is yet to be heard of."""
-        return any(
-            watched.warmed_hash and self.windows.find(model, watched.warmed_hash) is None
+    def unheard(self) -> list[tuple[ModelKey, str]]:
+        """Profiles that this task warmed up before it moved and that are yet to be heard of."""
+        return [
+            (model, watched.warmed_hash)
             for model, watched in self.windows.models.items()
-        )
+            if watched.warmed_hash and self.windows.find(model, watched.warmed_hash) is None
+        ]
 
     def fold(self, partial: Partial) -> int:
         """Adds a partial's groups to their panes; returns how many rows were moved.
@@ -101,12 +104,6 @@ class Detection:
         profiles, refused = self.windows.warm_up(end_ms)
         windows = tuple(map(self._judged, self.windows.close()))
         return Advance(windows, tuple(profiles), tuple(refused))
-
-    def resume(self, positions: Mapping[Source, int]) -> None:
-        """Goes on once the frontier, the windows and the histories were given back."""
-        self.frontier.restore((), positions)
-        self.windows.closed_ms = self.frontier.closed_ms
-        self.windows.reschedule()
 
     def _note_moves(self, group: Group, partial: Partial, target_ms: int) -> None:
         """The sources that may have held the rows: those whose watermark was behind the pane."""

@@ -7,7 +7,7 @@ read to its end, and still so long after the others' records were appended (DESI
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -113,15 +113,17 @@ class Frontier:
             for source, voice in self._voices.items()
         ]
 
-    def restore(self, states: Iterable[SourceState], positions: Mapping[Source, int]) -> None:
-        """Goes on from `states`, and from at least `positions`; unknown sources are left out."""
+    def restore(self, closed_ms: int, states: Iterable[SourceState]) -> None:
+        """Goes on from a snapshot; sources that aren't waited for any more are left out."""
+        self.closed_ms = closed_ms
         for source, position, watermark_ms, told, claim in states:
             if source in self._voices:
                 self._voices[source] = _Voice(position, watermark_ms, deque(told), claim)
-        for source, position in positions.items():
-            voice = self._voices.get(source)
-            if voice is not None:
-                voice.position = max(voice.position, position)
+
+    def listen_afresh(self) -> None:
+        """Who owns which source isn't known: nobody heard the partials for a while."""
+        for voice in self._voices.values():
+            voice.heard_ms = voice.unowned_ms = None
 
     def _claim(self, claim: Claim) -> None:
         voice = self._voices.get(claim.source)

@@ -1,0 +1,220 @@
+"""The detect agent: partials in, windows, alerts and warmed-up profiles out.
+
+One task is one partition of `partials`: all models that murmur2 assigns to it. Panes close as
+the source partitions' watermarks pass; what changed since the last commit is the changelog's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from stream import schemas
+from stream.agents.detect.broadcasts import hear_monitor
+from stream.agents.detect.observer import DetectObserver, SilentDetectObserver
+from stream.agents.detect.record import alert_output, profile_output, window_output
+from stream.agents.profiles import hear_profile
+from stream.core.catalog import Monitors, Profiles
+from stream.core.pane.partial import decode_partial
+from stream.core.pipeline import Detection, WindowResult
+from stream.core.records import ModelKey, Output, Partial, Slice, Source
+from stream.core.snapshot import Snapshot
+from stream.core.specs import MonitorSpec, Severity, TimeSpec
+from stream.engine.agent import Broadcast, Change, Commit
+
+__all__ = ["DetectAgent", "DetectSettings"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectSettings:
+    """What detect needs to know of its deployment.
+
+    Panes wait for all `partitions` of each of the `sources`. `event_source` is the CloudEvents
+    attribute, the deployment's name. `monitor` applies to models without one of their own.
+    """
+
+    sources: tuple[str, ...]
+    partitions: int
+    times: TimeSpec
+    event_source: str = "driftstream"
+    monitor: MonitorSpec = field(default_factory=MonitorSpec)
+
+
+@dataclass(slots=True)
+class _Task:
+    detection: Detection
+    snapshot: Snapshot
+    started: bool = False
+
+
+class DetectAgent:
+    """Merges partials, closes panes, scores windows, keeps incidents (see `engine.agent.Agent`)."""
+
+    name = "detect"
+    inputs = ("partials",)
+    broadcasts = ("profiles", "monitors")
+
+    def __init__(self, settings: DetectSettings, observer: DetectObserver | None = None) -> None:
+        self.broadcast_every_ms = settings.times.pane_ms
+        self._settings = settings
+        self._observer = observer or SilentDetectObserver()
+        self._profiles = Profiles()
+        self._monitors = Monitors(settings.monitor)
+        self._schema = schemas.schema("pane_partial")
+        self._tasks: dict[int, _Task] = {}
+        self._active: set[int] = set()
+        self._asked: set[tuple[ModelKey, str]] = set()
+        self._decoded: tuple[Slice, list[tuple[int, Partial]]] | None = None
+
+    def assign(
+        self,
+        task: int,
+        positions: Mapping[Source, int],  # noqa: ARG002  # the engine compares them
+        state: Mapping[bytes, bytes],
+    ) -> None:
+        """Builds a task from its changelog; see `engine.agent.Agent.assign`."""
+        settings = self._settings
+        sources = [Source(t, p) for t in settings.sources for p in range(settings.partitions)]
+        detection = Detection(sources, settings.times, self._profiles, self._monitors)
+        snapshot = Snapshot(detection, self._schema)
+        snapshot.restore(state)
+        self._tasks[task] = _Task(detection, snapshot)
+        self._active.add(task)
+
+    def suspend(self, task: int) -> None:
+        """Keeps the task as it is."""
+        self._active.discard(task)
+
+    def resume(self, task: int) -> None:
+        """Goes on; who owns which source may have changed meanwhile."""
+        self._tasks[task].detection.frontier.listen_afresh()
+        self._active.add(task)
+
+    def drop(self, task: int) -> None:
+        """Forgets a task."""
+        self._active.discard(task)
+        self._tasks.pop(task, None)
+        self._decoded = None
+
+    def hear(self, records: Sequence[Broadcast]) -> Sequence[Output]:
+        """Takes in profiles and monitors."""
+        changed = False
+        for record in records:
+            if record.topic == "profiles":
+                known = hear_profile(self._profiles, record)
+            else:
+                known = hear_monitor(self._monitors, record, self._settings.times.pane_ms)
+                changed = changed or known
+            if not known:
+                self._observer.refused(record.topic)
+        if changed:
+            for task in self._tasks.values():
+                task.detection.windows.reschedule()
+        return ()
+
+    def wants_broadcasts(self, slice_: Slice) -> bool:
+        """Whether partials name a profile that isn't known; each is asked for once."""
+        asked: set[tuple[ModelKey, str]] = set()
+        for number, partial in self._partials(slice_):
+            task = self._tasks[number]
+            asked.update(
+                (group.model, group.profile)
+                for group in partial.groups
+                if not task.detection.explains(group)
+            )
+        for number in self._active:
+            asked.update(self._tasks[number].detection.unheard())
+        wants = not asked <= self._asked
+        self._asked = asked
+        return wants
+
+    def paused(self, now_ms: int) -> AbstractSet[Source]:  # noqa: ARG002  # the protocol's
+        """None: partials are ours, there is nothing to wait for."""
+        return frozenset()
+
+    def step(self, slice_: Slice, now_ms: int) -> Sequence[Output]:
+        """Folds the partials and closes what can be closed."""
+        told = set()
+        moved = 0
+        for number, partial in self._partials(slice_):
+            moved += self._started(number).detection.fold(partial)
+            told.add(number)
+        self._decoded = None
+        if moved:
+            self._observer.moved(moved)
+        return [output for number in sorted(told) for output in self._advance(number, now_ms)]
+
+    def commit(
+        self,
+        positions: Mapping[Source, int],  # noqa: ARG002  # the engine writes them
+        now_ms: int,
+    ) -> Commit:
+        """Closes what time alone lets close; gives what changed since the last commit."""
+        outputs: list[Output] = []
+        changes: list[Change] = []
+        for number in sorted(self._active):
+            task = self._started(number)
+            outputs += self._advance(number, now_ms)
+            changes += (Change(number, key, value) for key, value in task.snapshot.changes())
+        self._count_incidents()
+        return Commit(outputs, changes)
+
+    def _started(self, number: int) -> _Task:
+        """The task, its restoration ended: profiles and monitors are known by now."""
+        task = self._tasks[number]
+        if not task.started:
+            task.snapshot.resume()
+            task.started = True
+        return task
+
+    def _partials(self, slice_: Slice) -> list[tuple[int, Partial]]:
+        """The slice's partials with their tasks; what cannot be read is counted and left out."""
+        if self._decoded is not None and self._decoded[0] is slice_:
+            return self._decoded[1]
+        found = []
+        places = zip(slice_.source.tolist(), slice_.offset.tolist(), slice_.values, strict=True)
+        for place, offset, value in places:
+            source = slice_.sources[place]
+            if source.partition not in self._active:
+                continue
+            try:
+                found.append((source.partition, decode_partial(value or b"", self._schema)))
+            except Exception:  # noqa: BLE001  # whatever stands there, the worker goes on
+                _log.exception("%s %d offset %d is no partial", *source, offset)
+                self._observer.refused(source.topic)
+        self._decoded = (slice_, found)
+        return found
+
+    def _advance(self, number: int, now_ms: int) -> list[Output]:
+        advance = self._tasks[number].detection.advance(now_ms)
+        for reason in advance.refused:
+            _log.warning("%s", reason)
+        outputs = [profile_output(profile) for profile in advance.profiles]
+        for result in advance.windows:
+            outputs.append(window_output(result))
+            if result.change is not None:
+                source = self._settings.event_source
+                outputs.append(alert_output(result, result.change, source))
+            self._tell(result)
+        return outputs
+
+    def _tell(self, result: WindowResult) -> None:
+        scored = bool(result.scores)
+        self._observer.window_closed(result.model, scored, result.drift_share)
+        by_score: dict[str, dict[str, float]] = {}
+        for scores in result.scores:
+            by_score.setdefault(scores.score, {})[scores.label] = scores.scores[scores.score]
+        for score, values in by_score.items():
+            self._observer.feature_scores(result.model, score, values)
+
+    def _count_incidents(self) -> None:
+        counts: Counter[Severity] = Counter()
+        for number in self._active:
+            counts += self._tasks[number].detection.open_incidents()
+        for severity in Severity:
+            self._observer.incidents_open(severity, counts[severity])
