@@ -127,7 +127,7 @@ class Worker:
             body()
         except DriftstreamError as error:
             self._fail(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # a thread ends here: kept, logged, raised again
             _LOG.exception("%s ended", threading.current_thread().name)
             self._fail(error)
 

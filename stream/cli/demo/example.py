@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stream.cli.demo.traffic import Chunk
+from stream.cli.rows import Chunk
 from stream.core.records import ModelKey
 
 __all__ = ["ExampleTraffic"]
@@ -26,6 +26,7 @@ class ExampleTraffic:
 
     model = ModelKey("credit", "3")
     story = "a campaign brings younger applicants, by phone app, with lower incomes"
+    total = None
 
     def __init__(self, seed: int = 7) -> None:
         # Two streams of numbers, so that the reference doesn't depend on how much is taken.
@@ -43,8 +44,8 @@ def _applications(random: np.random.Generator, rows: int, moved: float) -> Chunk
     age = np.where(young, random.normal(27, 5, rows), random.normal(44, 12, rows))
     age = np.clip(np.round(age), 18, 90).astype(np.float64)
     usual = random.lognormal(10.9, 0.45, rows)
-    income: _Floats = np.round(np.where(young, usual * 0.6, usual), -2)
-    amount: _Floats = np.round(random.lognormal(9.6, 0.6, rows), -2)
+    income = np.round(np.where(young, usual * 0.6, usual), -2).astype(np.float64)
+    amount = np.round(random.lognormal(9.6, 0.6, rows), -2).astype(np.float64)
     debt_ratio = np.round(random.beta(2, 6, rows), 4).astype(np.float64)
     years = np.round(random.gamma(2.0, 3.0, rows), 1)
     years[random.random(rows) < 0.03] = np.nan

@@ -1,0 +1,79 @@
+"""`driftstream alerts`: incidents as they open, change and resolve."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from stream.cli.options import JsonFlag, with_settings
+from stream.cli.output import instant, print_json
+from stream.cli.reading import FromBeginning, Max, Timeout
+from stream.client import Alert, AlertSubscriber
+from stream.core.errors import BrokerError
+from stream.core.specs import Severity
+from stream.settings import Settings
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Incidents: opened, updated, resolved.")
+
+_CONNECT_SECONDS = 10.0
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `tail` a subcommand while it is the only one."""
+
+
+@app.command()
+@with_settings
+def tail(
+    settings: Settings,
+    *,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="Only this model's; repeatable.")
+    ] = None,
+    severity: Annotated[
+        Severity, typer.Option("--severity", help="At least this loud.")
+    ] = Severity.INFO,
+    from_beginning: FromBeginning = False,
+    limit: Max = None,
+    timeout: Timeout = None,
+    json: JsonFlag = False,
+) -> None:
+    """Print alerts as they come, one a line."""
+    kafka = settings.client_config()
+    deadline = None if timeout is None else time.monotonic() + timeout
+    with AlertSubscriber(
+        bootstrap_servers=kafka.pop("bootstrap.servers"),
+        topic_prefix=settings.topic_prefix,
+        from_beginning=from_beginning,
+        models=model or None,
+        severity=severity,
+        kafka=kafka,
+    ) as subscriber:
+        if not subscriber.connect(_CONNECT_SECONDS):
+            raise BrokerError(
+                "the alerts topic does not answer: is Kafka up, does the topic exist?"
+            )
+        shown = 0
+        while shown != limit:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            alert = subscriber.poll(left)
+            if alert is None:
+                return
+            _show(alert, as_json=json)
+            shown += 1
+
+
+def _show(alert: Alert, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": alert.id, "type": alert.type, "source": alert.source, **alert.data})
+        return
+    model = f"{alert.model}@{alert.version}"
+    when = instant(alert.at_ms)
+    print(
+        f"{when}  {alert.severity.value:8}  {alert.state:8}  {model}  {alert.summary}", flush=True
+    )
