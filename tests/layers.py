@@ -15,7 +15,14 @@ FIRST_LAYER = tuple(
     for name in ("errors", "records", "specs", "catalog", "partitioner", "numbers")
 )
 # Modules of the shell that stand alone: what records and topics look like on the wire.
-WIRE = ("stream.schemas", "stream.conformance", "stream.topics", "stream.cloudevents")
+WIRE = (
+    "stream.schemas",
+    "stream.conformance",
+    "stream.topics",
+    "stream.cloudevents",
+    "stream.json_schema",
+    "stream.asyncapi",
+)
 # The core is given time, randomness, bytes and schemas; it never fetches them.
 EFFECTS = frozenset(
     {
@@ -94,7 +101,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "stream.adapters",
         (*FIRST_LAYER, *WIRE, "stream.adapters"),
-        _SHELL | {"prometheus_client", "aiohttp", "httpx"},
+        _SHELL | {"prometheus_client", "aiohttp", "httpx", "pydantic", "yaml"},
     ),
     Rule("stream.engine", (*FIRST_LAYER, *WIRE, "stream.adapters", "stream.engine"), _SHELL),
     _agent("observe"),
