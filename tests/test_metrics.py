@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from stream.adapters.metrics import Metrics
+from stream.agents.detect.observer import DetectObserver
 from stream.agents.observe.observer import ObserveObserver
 from stream.core.errors import Reason
 from stream.core.records import ModelKey
@@ -40,10 +41,12 @@ def _filled() -> Metrics:
     observe.astray("predictions", 1)
     observe.watermark("predictions", 90_000)
     observe.refused_profile()
-    metrics.detect.window_closed(_CREDIT, scored=True, drift_share=0.25)
-    metrics.detect.feature_scores(_CREDIT, "psi", {"age": 0.3, "income": 0.1})
-    metrics.detect.incidents_open(Severity.WARNING, 1)
-    metrics.detect.moved(3)
+    detect: DetectObserver = metrics.detect
+    detect.window_closed(_CREDIT, scored=True, drift_share=0.25)
+    detect.feature_scores(_CREDIT, "psi", {"age": 0.3, "income": 0.1})
+    detect.incidents_open(Severity.WARNING, 1)
+    detect.moved(3)
+    detect.refused("monitors")
     return metrics
 
 
@@ -74,12 +77,23 @@ def test_values_are_told() -> None:
 
 def test_only_the_highest_features_have_series_and_old_ones_go() -> None:
     metrics = Metrics(top_features=2)
+    metrics.detect.window_closed(_CREDIT, scored=True, drift_share=0.1)
     metrics.detect.feature_scores(_CREDIT, "psi", {"a": 0.1, "b": 0.5, "c": 0.3})
     assert 'feature="a"' not in _text(metrics)
     metrics.detect.feature_scores(_CREDIT, "psi", {"a": 0.9, "b": 0.5, "c": 0.3})
     text = _text(metrics)
     assert 'feature="a"' in text
     assert 'feature="c"' not in text
+
+
+def test_a_score_that_decides_no_more_loses_its_series() -> None:
+    metrics = Metrics()
+    for score in ("psi", "js", "js"):
+        metrics.detect.window_closed(_CREDIT, scored=True, drift_share=0.1)
+        metrics.detect.feature_scores(_CREDIT, score, {"a": 0.1})
+    text = _text(metrics)
+    assert 'score="js"' in text
+    assert 'score="psi"' not in text
 
 
 def test_models_with_series_are_bounded() -> None:

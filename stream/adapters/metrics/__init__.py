@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 
 import prometheus_client
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -42,5 +42,12 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.engine = EngineMetrics(self.registry, tuple(agents))
-        self.observe = ObserveMetrics(self.registry, now)
-        self.detect = DetectMetrics(self.registry, models, top_features)
+        refused = Counter(
+            "driftstream_records_refused_total",
+            "Profiles, monitors or partials that were nonsense, or a profile that contradicted "
+            "an earlier one; they are ignored.",
+            ("agent", "topic"),
+            registry=self.registry,
+        )
+        self.observe = ObserveMetrics(self.registry, refused, now)
+        self.detect = DetectMetrics(self.registry, refused, models, top_features)

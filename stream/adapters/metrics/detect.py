@@ -15,14 +15,18 @@ __all__ = ["DetectMetrics"]
 class DetectMetrics:
     """What the detect agent tells: windows, drift by model, incidents.
 
-    At most `models` model@versions have series, and each at most `top` feature scores: those that
+    At most `models` model@versions have series, and each at most `top` of a score: those that
     are highest in its last window.
     """
 
-    def __init__(self, registry: CollectorRegistry, models: int, top: int) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, refused: Counter, models: int, top: int
+    ) -> None:
+        self._refused = refused
         self._limit = models
         self._top = top
-        self._shown: dict[ModelKey, list[tuple[str, str]]] = {}
+        self._shown: dict[ModelKey, dict[str, list[str]]] = {}
+        self._told: dict[ModelKey, set[str]] = {}
         self._windows = Counter(
             "driftstream_windows_closed_total",
             "Windows written, by whether they had rows enough to be scored.",
@@ -65,20 +69,27 @@ class DetectMetrics:
     def window_closed(self, model: ModelKey, scored: bool, drift_share: float | None) -> None:
         """A window was written; its share of drifted features if it was scored."""
         self._windows.labels(str(scored).lower()).inc()
-        if drift_share is not None and self._has_series(model):
-            self._share.labels(*model).set(drift_share)
+        if drift_share is None or not self._has_series(model):
+            return
+        self._share.labels(*model).set(drift_share)
+        # A score that the last window didn't tell decides no more: a monitor changed it.
+        for score in self._shown[model].keys() - self._told.get(model, set()):
+            self._replace(model, score, [])
+            del self._shown[model][score]
+        self._told[model] = set()
 
     def feature_scores(self, model: ModelKey, score: str, scores: Mapping[str, float]) -> None:
-        """A scored window's scores by feature; the highest take the place of the last ones."""
-        if not self._has_series(model):
+        """A scored window's scores by feature; the highest take the place of the last ones.
+
+        It follows the window's `window_closed`, once for each score that decides something.
+        """
+        if model not in self._shown:
             return
         highest = sorted(scores, key=lambda name: (-scores[name], name))[: self._top]
-        for feature, old_score in self._shown[model]:
-            if feature not in highest or old_score != score:
-                self._score.remove(*model, feature, old_score)
+        self._replace(model, score, highest)
+        self._told.setdefault(model, set()).add(score)
         for feature in highest:
             self._score.labels(*model, feature, score).set(scores[feature])
-        self._shown[model] = [(feature, score) for feature in highest]
 
     def incidents_open(self, severity: Severity, count: int) -> None:
         """So many incidents of a severity are open in this worker's tasks."""
@@ -88,11 +99,21 @@ class DetectMetrics:
         """Rows came for a closed pane."""
         self._moved.inc(rows)
 
+    def refused(self, topic: str) -> None:
+        """A record was nonsense and is ignored."""
+        self._refused.labels("detect", topic).inc()
+
+    def _replace(self, model: ModelKey, score: str, features: list[str]) -> None:
+        for feature in self._shown[model].get(score, ()):
+            if feature not in features:
+                self._score.remove(*model, feature, score)
+        self._shown[model][score] = features
+
     def _has_series(self, model: ModelKey) -> bool:
         if model in self._shown:
             return True
         if len(self._shown) >= self._limit:
             self._unshown.inc()
             return False
-        self._shown[model] = []
+        self._shown[model] = {}
         return True

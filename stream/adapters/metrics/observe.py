@@ -14,7 +14,10 @@ __all__ = ["ObserveMetrics"]
 class ObserveMetrics:
     """What the observe agent tells: rows taken, refused, late, astray, and how far time is."""
 
-    def __init__(self, registry: CollectorRegistry, now: Callable[[], float]) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, refused: Counter, now: Callable[[], float]
+    ) -> None:
+        self._refused = refused
         self._now = now
         self._rows = Counter(
             "driftstream_rows_consumed_total",
@@ -51,11 +54,6 @@ class ObserveMetrics:
             ("topic",),
             registry=registry,
         )
-        self._refused = Counter(
-            "driftstream_profiles_refused_total",
-            "Profiles on the topic that were nonsense or contradicted an earlier one.",
-            registry=registry,
-        )
         for reason in Reason:
             self._rejected.labels(reason.value)
 
@@ -77,7 +75,7 @@ class ObserveMetrics:
 
     def refused_profile(self) -> None:
         """A profile on the topic was nonsense, or contradicted an earlier one."""
-        self._refused.inc()
+        self._refused.labels("observe", "profiles").inc()
 
     def watermark(self, topic: str, watermark_ms: int) -> None:
         """The lowest watermark of this worker's partitions of a topic."""
