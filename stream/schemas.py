@@ -74,7 +74,10 @@ def encode_avro(name: str, record: dict[str, Any]) -> bytes:
     """
     checked = _check(name, Mode.WRITE_AVRO)(record, name)
     buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, schema(name), checked)
+    try:
+        fastavro.schemaless_writer(buffer, schema(name), checked)
+    except ValueError as misfit:  # a text that is not Unicode
+        raise SchemaError(f"{name}: cannot be written as Avro: {misfit}") from misfit
     return buffer.getvalue()
 
 
