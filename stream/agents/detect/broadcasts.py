@@ -19,18 +19,25 @@ _log = logging.getLogger(__name__)
 
 
 def hear_monitor(monitors: Monitors, record: Broadcast, pane_ms: int) -> bool:
-    """Takes one record of `monitors` in; False, and a line in the log, where it was refused."""
+    """Takes one record of `monitors` in, with the earlier monitors that it carries.
+
+    False, and a line in the log, where it was refused.
+    """
     if record.value is None:
         return True
+    specs: list[MonitorSpec] = []
     try:
-        spec = _spec(schemas.decode_json("monitor", record.value))
-        problem = monitor_problem(spec, pane_ms)
+        latest = schemas.decode_json("monitor", record.value)
+        model = latest["model"]
+        specs = [_spec({**each, "model": model}) for each in (*latest["history"], latest)]
+        problem = next(filter(None, (monitor_problem(spec, pane_ms) for spec in specs)), None)
     except (SchemaError, ValueError) as error:
         problem = str(error)
     if problem is not None:
         _log.warning("monitors: the record at offset %d is refused: %s", record.offset, problem)
         return False
-    monitors.hear(spec)
+    for spec in specs:
+        monitors.hear(spec)
     return True
 
 
