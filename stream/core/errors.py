@@ -81,7 +81,6 @@ class Reason(StrEnum):
     MALFORMED = "malformed"  # the bytes are not what their format says
     UNKNOWN_FORMAT = "unknown_format"  # no header names a format and the first byte tells none
     SCHEMA_UNKNOWN = "schema_unknown"  # the registry does not know the schema id
-    SCHEMA_UNAVAILABLE = "schema_unavailable"  # the registry did not answer in time
     SCHEMA_MISMATCH = "schema_mismatch"  # the schema is known but is not a row of this topic
     MISSING_FIELD = "missing_field"  # a required field is absent
     WRONG_TYPE = "wrong_type"  # a field's value has a type it cannot have
