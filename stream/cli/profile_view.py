@@ -1,0 +1,61 @@
+"""Reference profiles as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stream.cli.output import instant, print_table
+from stream.core.specs import NumericVariable, Profile, Variable
+
+__all__ = ["print_profile", "print_profiles"]
+
+_SHOWN = 4  # categories that the table tells of a variable
+
+
+def print_profiles(profiles: Sequence[Profile]) -> None:
+    """A line for each profile."""
+    print_table(
+        ("model", "version", "profile", "rows", "variables", "applies from", "made"),
+        [
+            (
+                profile.model.model,
+                profile.model.version,
+                profile.hash,
+                f"{profile.rows:,}",
+                len(profile.variables),
+                _since(profile),
+                "warmed up" if profile.warmed_up else "published",
+            )
+            for profile in profiles
+        ],
+    )
+
+
+def print_profile(profile: Profile) -> None:
+    """A line for each variable of one profile."""
+    origin = ", ".join(f"{key} {value}" for key, value in profile.provenance)
+    print_table(
+        ("variable", "kind", "bins", "missing", "low", "mean", "high", "most frequent"),
+        [_row(variable) for variable in profile.variables],
+        title=(
+            f"{profile.model}, profile {profile.hash}: {profile.rows:,} rows, applies from "
+            f"{_since(profile)}" + (f" ({origin})" if origin else "")
+        ),
+    )
+
+
+def _row(variable: Variable) -> tuple[object, ...]:
+    rows = max(sum(variable.counts), 1)
+    missing = f"{variable.counts[-2] / rows:.2%}"
+    if isinstance(variable, NumericVariable):
+        stats = (f"{variable.low:.6g}", f"{variable.mean:.6g}", f"{variable.high:.6g}")
+        return (variable.name, "numeric", variable.size, missing, *stats, "")
+    shares = [
+        f"{name} {count / rows:.0%}"
+        for name, count in zip(variable.categories[:_SHOWN], variable.counts, strict=False)
+    ]
+    return (variable.name, "categorical", variable.size, missing, "", "", "", ", ".join(shares))
+
+
+def _since(profile: Profile) -> str:
+    return instant(profile.effective_from_ms) if profile.effective_from_ms else "the beginning"
