@@ -28,7 +28,7 @@ from stream.settings import Settings
 from stream.topics import TOPICS, Topic, changelog
 from stream.web.endpoints import Endpoints
 
-__all__ = ["AGENTS", "Worker", "engine_settings", "run_worker"]
+__all__ = ["AGENTS", "Worker", "engine_settings", "run_worker", "topics_of"]
 
 AGENTS = ("observe", "detect")
 
@@ -156,7 +156,7 @@ class Worker:
                     source_partitions=settings.partitions,
                     partials_partitions=settings.partials_partitions,
                     replication=settings.replication,
-                    topics=_topics_of(settings),
+                    topics=topics_of(settings),
                     embedded=self._engine.embedded,
                     timeout_s=_ASK_SECONDS,
                 )
@@ -217,7 +217,8 @@ def engine_settings(settings: Settings, *, embedded: bool = False) -> EngineSett
     )
 
 
-def _topics_of(settings: Settings) -> tuple[Topic, ...]:
+def topics_of(settings: Settings) -> tuple[Topic, ...]:
+    """Every topic that a deployment has, the agents' changelogs included."""
     return (*TOPICS, changelog("observe", settings.sources), changelog("detect", ("partials",)))
 
 
@@ -248,6 +249,7 @@ def _detect(settings: Settings, partitions: Mapping[str, int], metrics: Metrics)
         sources=settings.sources,
         partitions=partitions[settings.sources[0]],
         times=settings.time,
+        event_source=settings.topic_prefix.rstrip("._-") or "driftstream",
     )
     return DetectAgent(detect, metrics.detect)
 

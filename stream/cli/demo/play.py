@@ -1,0 +1,208 @@
+"""The demo's course: a worker starts, rows are sent at a rate, windows and alerts are shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from stream import cloudevents, schemas
+from stream.adapters.kafka.compacted import publish
+from stream.adapters.kafka.topics import ensure_topics
+from stream.adapters.monitors import encode_monitors
+from stream.cli.demo.scene import Scene
+from stream.cli.demo.screen import Screen
+from stream.cli.demo.traffic import Traffic
+from stream.cli.reading import connection
+from stream.cli.rows import log_chunk
+from stream.client import PredictionLogger
+from stream.core.errors import BrokerError
+from stream.core.pane.reference import build_profile, profile_key, profile_to_record
+from stream.core.specs import MonitorSpec, Profile, Severity
+from stream.settings import Settings
+from stream.topics import real_name
+from stream.worker import Worker, topics_of
+
+__all__ = ["Plan", "play"]
+
+_RAMP_SECONDS = 4.0
+_MOVED = 0.7  # the share of rows that are of the changed kind in the end
+_TURN_SECONDS = 0.05
+_READY_SECONDS = 45.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How it goes. The change begins after `calm` seconds; it is waited for until `give_up`.
+
+    `linger` is how long the end stays on the screen; `grace` how long the last windows of a
+    table are waited for.
+    """
+
+    rate: float
+    window_ms: int
+    calm: float
+    give_up: float
+    keep_running: bool = False
+    linger: float = 2.0
+    grace: float = 20.0
+
+
+def play(
+    settings: Settings, traffic: Traffic, plan: Plan, screen: Screen, broker: str, *, embedded: bool
+) -> Scene:
+    """Plays the demo to its end and returns what was seen.
+
+    Raises what ended the worker, or BrokerError where it doesn't get ready.
+    """
+    profile = build_profile(traffic.model, traffic.reference.columns())
+    scene = Scene(profile, broker, traffic.story, traffic.total)
+    partitions = _prepare(settings, profile, plan.window_ms, embedded=embedded)
+    worker = Worker(settings, embedded=embedded, endpoints=plan.keep_running)
+    worker.start()
+    try:
+        _until_ready(worker)
+        if plan.keep_running:
+            scene.broker += f"   metrics: {worker.address}/metrics"
+        with _follow(settings, partitions) as consumer, _logger(settings, traffic) as logger:
+            _Course(traffic, plan, screen, scene, worker, consumer, logger).run()
+    finally:
+        worker.stop()
+    return scene
+
+
+class _Course:
+    """The loop, ten to twenty turns a second: send what is due, read what is new, show it."""
+
+    def __init__(
+        self,
+        traffic: Traffic,
+        plan: Plan,
+        screen: Screen,
+        scene: Scene,
+        worker: Worker,
+        consumer: Consumer,
+        logger: PredictionLogger,
+    ) -> None:
+        self._traffic = traffic
+        self._plan = plan
+        self._screen = screen
+        self._scene = scene
+        self._worker = worker
+        self._consumer = consumer
+        self._logger = logger
+        self._began = time.monotonic()
+        self._sent = 0
+        self._ended_at: float | None = None
+
+    def run(self) -> None:
+        """Until the end, or for ever where it is to keep running."""
+        while not self._over() or self._plan.keep_running:
+            if self._worker.error is not None:
+                raise self._worker.error
+            self._send(time.monotonic() - self._began)
+            for message in self._consumer.consume(100, _TURN_SECONDS):
+                if message.error() is None:
+                    self._hear(message.value() or b"", message.headers())
+            self._screen.show(self._scene)
+
+    def _send(self, seconds: float) -> None:
+        plan, scene = self._plan, self._scene
+        moved = 0.0
+        if seconds >= plan.calm and self._traffic.total is None:
+            moved = _MOVED * min(1.0, (seconds - plan.calm) / _RAMP_SECONDS)
+            scene.changed_at = plan.calm
+        due = int(seconds * plan.rate) - self._sent
+        chunk = self._traffic.take(due, moved) if due > 0 else None
+        if chunk is not None:
+            log_chunk(self._logger, chunk)
+            self._sent += len(chunk)
+        elif due > 0 and self._ended_at is None:
+            self._ended_at = seconds
+        scene.tick(seconds, self._sent)
+
+    def _hear(self, value: bytes, headers: Any) -> None:
+        if any(name == "ce_type" for name, _ in headers or ()):
+            self._scene.hear_alert(cloudevents.decode(headers, value).json())
+        else:
+            self._scene.hear_window(orjson.loads(value))
+
+    def _over(self) -> bool:
+        scene, plan = self._scene, self._plan
+        if self._traffic.total is None:
+            found = scene.found_at is not None and scene.seconds > scene.found_at + plan.linger
+            return found or scene.seconds > plan.give_up
+        if self._ended_at is None:
+            return False
+        return scene.counted >= self._sent or scene.seconds > self._ended_at + plan.grace
+
+
+def _prepare(
+    settings: Settings, profile: Profile, window_ms: int, *, embedded: bool
+) -> dict[str, int]:
+    """Topics, the reference profile and a monitor; the topics' numbers of partitions."""
+    ensured = ensure_topics(
+        settings.client_config(),
+        settings.topic_prefix,
+        source_partitions=settings.partitions,
+        topics=topics_of(settings),
+        embedded=embedded,
+    )
+    monitor = MonitorSpec(
+        model=profile.model.model,
+        window_ms=window_ms,
+        hop_ms=window_ms,
+        min_rows=200,
+        severity=Severity.WARNING,
+    )
+    own = connection(settings, "demo")
+    record = schemas.encode_json("reference_profile", profile_to_record(profile))
+    name = real_name(settings.topic_prefix, "profiles")
+    publish(own, name, {profile_key(profile): record})
+    name = real_name(settings.topic_prefix, "monitors")
+    publish(own, name, {monitor.model.encode(): encode_monitors((monitor,))})
+    return dict(ensured.partitions)
+
+
+def _until_ready(worker: Worker) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while worker.unready():
+        if worker.error is not None:
+            raise worker.error
+        if time.monotonic() > deadline:
+            raise BrokerError(f"the worker is not ready: {'; '.join(worker.unready())}")
+        time.sleep(_TURN_SECONDS)
+
+
+@contextmanager
+def _follow(settings: Settings, partitions: dict[str, int]) -> Iterator[Consumer]:
+    """A consumer of all windows and alerts."""
+    consumer = connection(settings, "demo").reader()
+    consumer.assign(
+        [
+            TopicPartition(real_name(settings.topic_prefix, topic), number, OFFSET_BEGINNING)
+            for topic in ("windows", "alerts")
+            for number in range(partitions[topic])
+        ]
+    )
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _logger(settings: Settings, traffic: Traffic) -> PredictionLogger:
+    kafka = settings.client_config()
+    return PredictionLogger(
+        model=traffic.model.model,
+        version=traffic.model.version,
+        bootstrap_servers=kafka.pop("bootstrap.servers"),
+        topic_prefix=settings.topic_prefix,
+        on_full="block",
+        kafka=kafka,
+    )
