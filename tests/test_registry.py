@@ -145,6 +145,29 @@ def test_a_schema_may_name_itself(registry: Registry) -> None:
     assert RegistryClient(registry.url).get(1) is not None
 
 
+@pytest.mark.parametrize("name", ["monitor", "prediction", "dead_letter"])
+def test_our_own_schemas_read_what_we_write(registry: Registry, name: str) -> None:
+    records: dict[str, dict[str, Any]] = {
+        "monitor": {"model": "m", "severity_by_share": [{"severity": "warning", "share": 0.5}]},
+        "prediction": {"prediction_id": "p", "model": "m", "event_time_ms": 1, "score": {"a": 1.0}},
+        "dead_letter": {
+            "topic": "predictions",
+            "partition": 0,
+            "offset": 1,
+            "timestamp_ms": 2,
+            "value": b"x",
+            "reason": "malformed",
+            "rejected_at_ms": 3,
+        },
+    }
+    registry.has(1, schemas.source(name))
+    found = RegistryClient(registry.url).get(1)
+    assert found is not None
+    body = schemas.encode_avro(name, records[name])
+    read = fastavro.schemaless_reader(io.BytesIO(body), found, None)
+    assert read == schemas.decode_avro(name, body)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
