@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,23 @@ def test_what_the_sdk_stands_on_needs_the_base_alone(part: str) -> None:
 
 def test_the_package_says_that_it_is_typed() -> None:
     assert (ROOT / "stream" / "py.typed").exists()
+
+
+def test_a_wheel_carries_the_schemas_and_the_project_of_jars(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, capture_output=True, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    code = "import stream.schemas as s; print(s.__file__, *s.names())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "installed",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    place, *names = done.stdout.split()
+    assert Path(place).is_relative_to(tmp_path)
+    assert names == sorted(path.stem for path in (ROOT / "schemas").glob("*.avsc"))
+    assert (tmp_path / "installed/stream/adapters/kafka/kafka.pom.xml").exists()
