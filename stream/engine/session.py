@@ -70,9 +70,11 @@ class Session:
         self._said: list[Output] = []  # by `hear`, which isn't called again after an abort
         self._looked = 0.0
         self._transaction = Transaction(clients.producer, stopping, silence)
-        self._broadcasts = BroadcastReader(
-            clients.connection.reader(), clients.admin, topology.broadcasts
-        )
+        self._broadcasts = None
+        if topology.broadcasts:
+            self._broadcasts = BroadcastReader(
+                clients.connection.reader(), clients.admin, topology.broadcasts
+            )
         self._intake = Intake(agent.inputs, settings.prefix, topology.tasks)
         instance = settings.instance_id and f"{settings.instance_id}-{agent.name}"
         self._consumer = clients.connection.group_consumer(
@@ -136,7 +138,8 @@ class Session:
         except BrokerError as error:
             _log.warning("%s leaves: %s", self._agent.name, error)
         self._assignment.close()
-        self._broadcasts.close()
+        if self._broadcasts is not None:
+            self._broadcasts.close()
         self._consumer.close()
 
     def _take(self, messages: Sequence[Message]) -> None:
@@ -231,7 +234,7 @@ class Session:
     def _hear(self) -> None:
         """Reads the broadcast topics to their ends and tells the agent what is new there."""
         now_ms = self._clock()
-        messages = self._broadcasts.news() if self._agent.broadcasts else []
+        messages = self._broadcasts.news() if self._broadcasts else []
         if messages:
             prefix = self._settings.prefix
             news = [_broadcast(message, prefix) for message in messages]
@@ -290,10 +293,6 @@ class Session:
 
 
 def _broadcast(message: Message, prefix: str) -> Broadcast:
-    return Broadcast(
-        (message.topic() or "").removeprefix(prefix),
-        message.offset() or 0,
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-    )
+    topic = (message.topic() or "").removeprefix(prefix)
+    time_ms = message.timestamp()[1]
+    return Broadcast(topic, message.offset() or 0, time_ms, message.key(), message.value())

@@ -16,6 +16,7 @@ __all__ = ["Partition", "beginnings", "committed", "ends", "partition_counts", "
 Partition = tuple[str, int]
 
 _SECONDS = 5.0
+_TOPICS_SECONDS = 2.0
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library has no types here
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # likewise
 
@@ -31,8 +32,8 @@ def partition_counts(
     try:
         if embedded:
             for topic in wanted:
-                admin.list_topics(topic, timeout=_SECONDS)
-        known = admin.list_topics(timeout=_SECONDS).topics
+                admin.list_topics(topic, timeout=_TOPICS_SECONDS)
+        known = admin.list_topics(timeout=_TOPICS_SECONDS).topics
     except KafkaException as error:
         raise _failed("list its topics", error) from error
     return {
