@@ -6,15 +6,19 @@ Run: python -m benchmarks.decode [rounds]
 from __future__ import annotations
 
 import gc
+import io
 import sys
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import orjson
+import pyarrow as pa
 
+from stream import schemas
 from stream.core.catalog import Profiles
 from stream.core.decode import Decoder
 from stream.core.records import ModelKey, Slice, Source
@@ -82,6 +86,43 @@ def best_of(rounds: int, tasks: dict[str, Callable[[], object]]) -> dict[str, fl
     return best
 
 
+def arrow_value(rng: np.random.Generator, rows: int) -> bytes:
+    ids = pa.py_buffer(rng.bytes(16 * rows))
+    columns = {
+        "prediction_id": pa.Array.from_buffers(pa.binary(16), rows, [None, ids]),
+        "event_time_ms": pa.array(np.arange(START_MS, START_MS + rows)),
+    }
+    for name in NUMERIC:
+        columns[f"features.{name}"] = pa.array(rng.normal(size=rows).astype(np.float32))
+    for name in CATEGORICAL:
+        indices = pa.array(rng.integers(0, 4, rows).astype(np.int8))
+        words = pa.array(WORDS)
+        columns[f"features.{name}"] = pa.DictionaryArray.from_arrays(indices, words)
+    columns["prediction"] = pa.array(rng.integers(0, 2, rows))
+    columns["score"] = pa.array(rng.random(rows).astype(np.float32))
+    metadata = {"model": "model-0", "version": "3"}
+    batch = pa.record_batch(columns).replace_schema_metadata(metadata)
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def report_bytes(title: str, rounds: int, values: list[bytes], rows: int, header: str) -> None:
+    profiles = Profiles()
+    profiles.hear(profile_of("model-0"))
+    own = {name: schemas.schema(name) for name in ("prediction", "feature_row")}
+    decoder = Decoder(profiles, None, own)
+    slice_ = replace(
+        slice_of(values), headers=[(("content-type", header.encode()),) for _ in values]
+    )
+    decoded = decoder.decode(slice_)
+    assert sum(map(len, decoded.batches)) == rows, decoded.rejected[:3]
+    best = best_of(rounds, {"decode": lambda: decoder.decode(slice_)})["decode"]
+    size = sum(map(len, values)) / rows
+    print(f"{title:24s} {size:5.0f} B                 decode {best / rows * 1e6:.3f}")
+
+
 def report(title: str, rounds: int, models: int) -> None:
     rng = np.random.default_rng(7)
     profiles = Profiles()
@@ -110,6 +151,14 @@ def main() -> None:
     print("µs a row, best of", rounds)
     report("JSON, one model", rounds, 1)
     report("JSON, 1,000 models", rounds, 1_000)
+    rng = np.random.default_rng(8)
+    for rows in (500, 1_000):
+        values = [arrow_value(rng, rows) for _ in range(40)]
+        title = f"Arrow, {rows} rows a record"
+        report_bytes(title, rounds, values, 40 * rows, "application/vnd.apache.arrow.stream")
+    plain = [orjson.loads(json_value(rng, "model-0", i)) for i in range(500)]
+    bodies = [schemas.encode_avro("prediction", row) for row in plain]
+    report_bytes("Avro", rounds, bodies, len(bodies), "application/avro")
 
 
 if __name__ == "__main__":

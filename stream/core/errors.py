@@ -84,7 +84,7 @@ class Reason(StrEnum):
     SCHEMA_MISMATCH = "schema_mismatch"  # the schema is known but is not a row of this topic
     MISSING_FIELD = "missing_field"  # a required field is absent
     WRONG_TYPE = "wrong_type"  # a field's value has a type it cannot have
-    BAD_ID = "bad_id"  # prediction_id is not a string of 1 to 256 bytes
+    BAD_ID = "bad_id"  # prediction_id is not a string of 1 to 256 bytes; model or version is longer
     NOT_FINITE_TIME = "not_finite_time"  # event_time_ms is NaN or infinite
     TIME_OUT_OF_RANGE = "time_out_of_range"  # event_time_ms is negative or beyond the year 9999
     EVENT_TIME_IN_FUTURE = "event_time_in_future"  # later than the broker's clock + max_clock_skew

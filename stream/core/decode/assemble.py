@@ -34,6 +34,7 @@ class Parsed:
 
     carries        (n,) uint8  what a row of its topic carries, features apart
     timestamp_ms   (n,) int64  the broker's clock
+    dicts          features are dicts, not text
     whole          the reader that read the features too, in one pass, or None
     """
 
@@ -41,6 +42,7 @@ class Parsed:
     envelopes: Sequence[Any]
     carries: npt.NDArray[np.uint8]
     timestamp_ms: Int64s
+    dicts: bool = False
     whole: Reader | None = None
 
 
@@ -108,10 +110,12 @@ def assemble(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> Assembled:
     own = [plans.plan(int(rows.entry[0]))] if one else plans.plans_of(rows.entry)
     if parsed.whole is not None:
         read = rows.features, _unread(rows.features)
-    elif one:
-        read = drain(map(own[0].reader.read, rows.features))
     else:
-        read = drain(map(call, [plan.reader.read for plan in own], rows.features))
+        readers = [p.reader.convert if parsed.dicts else p.reader.read for p in own]
+        if one:
+            read = drain(map(readers[0], rows.features))
+        else:
+            read = drain(map(call, readers, rows.features))
     _planned_rows(rows, own, *read, limits, done)
     return done
 

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.catalog import Profiles
+from stream.core.decode.arrow import ArrowReader
 from stream.core.decode.assemble import Assembled, Parsed, assemble
+from stream.core.decode.avro import AvroReader, SchemaSource
 from stream.core.decode.envelope import Envelope, Refusal, RefusedError
 from stream.core.decode.format import Format, formats_of
 from stream.core.decode.limits import DecodeLimits
@@ -27,12 +29,22 @@ _CARRIES: Final[Mapping[str, int]] = {"predictions": CARRIES_PREDICTION, "featur
 class Decoder:
     """Decodes rows of `predictions` and `features`, whatever their format.
 
-    One thread at a time. Its memory is bounded by the catalog and by `limits`.
+    `registry` knows the schemas of framed Avro rows, `schemas` holds our own ones parsed, by
+    name (`prediction`, `feature_row`). One thread at a time. Its memory is bounded by the
+    catalog and by `limits`.
     """
 
-    def __init__(self, profiles: Profiles, limits: DecodeLimits | None = None) -> None:
+    def __init__(
+        self,
+        profiles: Profiles,
+        registry: SchemaSource | None = None,
+        schemas: Mapping[str, dict[str, Any]] | None = None,
+        limits: DecodeLimits | None = None,
+    ) -> None:
         self._limits = limits or DecodeLimits()
         self._plans = Plans(profiles, self._limits.max_features)
+        self._avro_reader = AvroReader(registry, schemas or {}, self._limits.max_features)
+        self._arrow_reader = ArrowReader(self._plans, self._limits)
         self._guess: Reader | None = None
 
     def decode(self, slice_: Slice) -> Decoded:
@@ -40,7 +52,8 @@ class Decoder:
 
         Rows ascend by (record, row) within each batch. A rejection depends on the row alone;
         batch or raw batch depends on the profiles known. Raises KeyError for a topic that
-        isn't `predictions` or `features` (labels come with the join).
+        isn't `predictions` or `features` (labels come with the join), BrokerError where the
+        registry cannot be asked; nothing is lost then, the same slice may be decoded again.
         """
         self._plans.refresh()
         kinds = np.array([_CARRIES[s.topic] for s in slice_.sources], dtype=np.uint8)
@@ -51,6 +64,13 @@ class Decoder:
         text = found.records(Format.JSON)
         if len(text):
             parts.append(self._json(slice_, text, carries))
+        avro = found.records(Format.AVRO)
+        if len(avro):
+            parts.append(self._avro(slice_, avro, carries))
+        arrow = found.records(Format.ARROW)
+        if len(arrow):
+            clock = slice_.timestamp_ms
+            parts.append(self._arrow_reader.read(slice_.values, arrow, carries, clock))
         return Decoded(
             batches=tuple(batch for part in parts for batch in part.batches),
             raw=tuple(batch for part in parts for batch in part.raw),
@@ -79,6 +99,33 @@ class Decoder:
         if done.misread:
             done = self._assembled(slice_, record, carries, values, None)
         self._guess = done.only
+        return done
+
+    def _avro(
+        self, slice_: Slice, record: npt.NDArray[np.int32], carries: npt.NDArray[np.uint8]
+    ) -> Assembled:
+        envelopes: list[Any] = []
+        refused: dict[int, Refusal] = {}
+        for i in record.tolist():
+            value = slice_.values[i]
+            headers = None if slice_.headers is None else slice_.headers[i]
+            topic = slice_.sources[slice_.source[i]].topic
+            read = self._avro_reader.read(value or b"", headers, topic)
+            if isinstance(read, Refusal):
+                refused[i] = read
+            else:
+                envelopes.append(read)
+        if refused:
+            record = record[[i not in refused for i in record.tolist()]]
+        parsed = Parsed(
+            record=record,
+            envelopes=envelopes,
+            carries=carries[record],
+            timestamp_ms=slice_.timestamp_ms[record],
+            dicts=True,
+        )
+        done = assemble(parsed, self._plans, self._limits)
+        done.rejected.extend(Rejected(i, *why) for i, why in refused.items())
         return done
 
     def _assembled(

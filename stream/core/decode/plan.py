@@ -49,7 +49,7 @@ class Shape(NamedTuple):
 class Lookup(dict[Scalar, int]):
     """Every value that is a known category -> its slot; any other value -> the unseen slot.
 
-    1, 1.0 and True are found as "1" is; None is the missing slot.
+    1, 1.0 and True are found as "1" is; None and NaN are the missing slot.
     """
 
     def __init__(self, variable: CategoricalVariable) -> None:
@@ -61,7 +61,7 @@ class Lookup(dict[Scalar, int]):
             self._put(name, slot)
 
     def __missing__(self, value: Scalar) -> int:
-        return self._unseen
+        return self._unseen if value == value else self._unseen - UNSEEN + MISSING
 
     def _put(self, name: str, slot: int) -> None:
         self[name] = slot
@@ -81,6 +81,10 @@ class Reader:
     empty: Any
     read: Callable[[Any], Any]
     read_whole: Callable[[Any], Any] | None
+
+    def convert(self, features: Any) -> Any:
+        """The struct of features that come as a dict; None for None. Raises where it refuses."""
+        return None if features is None else msgspec.convert(features, self.struct)
 
 
 Readers = WeakValueDictionary[tuple[Any, ...], Reader]
@@ -182,7 +186,7 @@ class Plan:
     def extras_of(self, values: tuple[Any, ...]) -> int:
         """How many features of a row, given as its struct's fields, the profile doesn't know."""
         extras = values[len(values) - self.extras :]
-        return len(extras) - extras.count(None)
+        return sum(value is not None and value == value for value in extras)
 
 
 def _reader(fields: list[Any], names: dict[str, str], max_features: int) -> Reader:

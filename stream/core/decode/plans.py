@@ -65,6 +65,14 @@ class Plans:
             entries[event_time_ms < self._effective[entries]] = NO_PLAN
         return entries
 
+    def entries_for(self, model: ModelKey, event_time_ms: Int64s) -> npt.NDArray[np.int32]:
+        """The catalog's entry that reads each row of one model, (n,) int32, or NO_PLAN."""
+        entry = self._entry_of.get(model, NO_PLAN)
+        entries = np.full(len(event_time_ms), entry, dtype=np.int32)
+        if entry != NO_PLAN:
+            entries[event_time_ms < self._effective[entry]] = NO_PLAN
+        return entries
+
     def plan(self, entry: int) -> Plan:
         """The plan of a catalog's entry."""
         plan = self._plans.get(entry)

@@ -1,0 +1,172 @@
+"""Good rows of one Arrow schema, put into batches by model and profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from stream.core.decode.arrow_columns import filled, plain, present, slots
+from stream.core.decode.arrow_layout import Layout
+from stream.core.decode.assemble import Assembled
+from stream.core.decode.plan import Plan
+from stream.core.decode.plans import NO_PLAN, Plans
+from stream.core.records import (
+    CARRIES_FEATURES,
+    CARRIES_PREDICTION,
+    Batch,
+    Int64s,
+    ModelKey,
+    Overrides,
+    RawBatch,
+)
+from stream.core.specs import MISSING, MISTYPED
+
+__all__ = ["Group", "batches_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows of one topic in order of (record, row); `batches` joined are as long as the columns."""
+
+    layout: Layout
+    batches: Sequence[Any]
+    record: npt.NDArray[np.int32]
+    row: npt.NDArray[np.int32]
+    event_time_ms: Int64s
+    carries: npt.NDArray[np.uint8]
+
+    def chunks(self, place: int) -> list[Any]:
+        """A column's chunks."""
+        return [batch.column(place) for batch in self.batches]
+
+    def at(self, event_time_ms: Int64s) -> Group:
+        """The same rows with these times."""
+        return replace(self, event_time_ms=event_time_ms)
+
+    def keep(self, mask: npt.NDArray[np.bool_]) -> Group:
+        """The rows of the mask."""
+        if mask.all():
+            return self
+        batches, start = [], 0
+        for batch in self.batches:
+            part = mask[start : start + batch.num_rows]
+            start += batch.num_rows
+            if part.any():
+                batches.append(batch if part.all() else batch.filter(pa.array(part)))
+        return Group(
+            self.layout,
+            batches,
+            self.record[mask],
+            self.row[mask],
+            self.event_time_ms[mask],
+            self.carries[mask],
+        )
+
+
+def batches_of(group: Group, plans: Plans, done: Assembled) -> None:
+    """Adds the rows to the batches, or to the raw ones where no profile is known to apply."""
+    group.carries[:] |= CARRIES_FEATURES if group.layout.has_features else 0
+    for model, rows in _by_model(group):
+        entries = plans.entries_for(model, rows.event_time_ms)
+        planned = entries != NO_PLAN
+        if planned.any():
+            plan = plans.plan(int(entries[planned][0]))
+            done.batches.append(_batch(rows.keep(planned), plan))
+        if not planned.all():
+            done.raw.append(_raw(rows.keep(~planned), model))
+
+
+def _by_model(group: Group) -> Iterator[tuple[ModelKey, Group]]:
+    layout = group.layout
+    if layout.model_column is None:
+        if layout.model is not None:
+            yield layout.model, group
+        return
+    models = plain(group.chunks(layout.model_column))
+    if layout.version_column is None:
+        versions: list[Any] = [""] * len(models)
+    else:
+        versions = plain(group.chunks(layout.version_column))
+    places: dict[ModelKey, list[int]] = {}
+    for i, (model, version) in enumerate(zip(models, versions, strict=True)):
+        places.setdefault(ModelKey(str(model), version or ""), []).append(i)
+    for key, own in places.items():
+        mask = np.zeros(len(models), dtype=np.bool_)
+        mask[own] = True
+        yield key, group.keep(mask)
+
+
+def _batch(rows: Group, plan: Plan) -> Batch:
+    profile, count = plan.profile, len(rows.record)
+    columns = _carried(rows)
+    numeric = np.empty((len(profile.numeric), count), dtype=np.float64)
+    codes = np.empty((len(profile.categorical), count), dtype=np.int64)
+    odd: list[tuple[int, Int64s]] = []
+    for j, variable in enumerate(profile.numeric):
+        place = columns.get(variable.name)
+        if place is None:
+            numeric[j] = np.nan
+            continue
+        text = filled(rows.chunks(place), numeric[j])
+        if text is not None:
+            odd.append((j, np.flatnonzero(text)))
+    for j, named in enumerate(profile.categorical):
+        place = columns.get(named.name)
+        if place is None:
+            codes[j] = named.size + MISSING
+        else:
+            codes[j] = slots(rows.chunks(place), plan.lookups[j], count)
+    known = {variable.name for variable in profile.variables}
+    return Batch(
+        record=rows.record,
+        row=rows.row,
+        entry=np.full(count, plan.entry, dtype=np.int32),
+        event_time_ms=rows.event_time_ms,
+        carries=rows.carries,
+        numeric=numeric,
+        codes=codes,
+        overrides=_overrides(plan, odd),
+        unknown=_unknown(rows, [n for n in rows.layout.feature_names() if n not in known]),
+    )
+
+
+def _raw(rows: Group, model: ModelKey) -> RawBatch:
+    return RawBatch(
+        model=model,
+        record=rows.record,
+        row=rows.row,
+        event_time_ms=rows.event_time_ms,
+        carries=rows.carries,
+        columns={name: plain(rows.chunks(place)) for name, place in sorted(_carried(rows).items())},
+    )
+
+
+def _carried(rows: Group) -> Mapping[str, int]:
+    """The variables that rows of the topic carry: of `features`, nothing but features."""
+    variables = rows.layout.variables
+    if rows.carries[0] & CARRIES_PREDICTION:
+        return variables
+    return {name: variables[name] for name in rows.layout.feature_names()}
+
+
+def _overrides(plan: Plan, odd: list[tuple[int, Int64s]]) -> Overrides | None:
+    if not sum(len(places) for _, places in odd):
+        return None
+    variable = np.concatenate([np.full(len(places), j, dtype=np.int64) for j, places in odd])
+    row = np.concatenate([places for _, places in odd]).astype(np.int64)
+    return Overrides(variable, row, plan.sizes[variable] + MISTYPED)
+
+
+def _unknown(rows: Group, names: list[str]) -> npt.NDArray[np.int32] | None:
+    """How many features of each row, neither null nor NaN, the profile doesn't know."""
+    counts = np.zeros(len(rows.record), dtype=np.int32)
+    for name in names:
+        chunks = rows.chunks(rows.layout.variables[name])
+        if not pa.types.is_null(chunks[0].type):
+            counts += present(chunks)
+    return counts if counts.any() else None
