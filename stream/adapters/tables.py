@@ -84,6 +84,8 @@ def read_table(path: Path) -> pa.Table:
     Empty cells of a CSV, and the usual spellings of null, are missing. Raises InputError where
     the file can't be read so, or has no rows.
     """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
     endings = [ending.lower() for ending in path.suffixes]
     if endings and endings[-1] in {".gz", ".bz2", ".zst"}:
         endings.pop()

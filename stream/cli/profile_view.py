@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stream.cli.output import instant, print_table
-from stream.core.specs import NumericVariable, Profile, Variable
+from stream.core.specs import MISSING, NumericVariable, Profile, Variable
 
 __all__ = ["print_profile", "print_profiles"]
 
@@ -35,7 +35,7 @@ def print_profile(profile: Profile) -> None:
     """A line for each variable of one profile."""
     origin = ", ".join(f"{key} {value}" for key, value in profile.provenance)
     print_table(
-        ("variable", "kind", "bins", "missing", "low", "mean", "high", "most frequent"),
+        ("variable", "role", "bins", "missing", "values"),
         [_row(variable) for variable in profile.variables],
         title=(
             f"{profile.model}, profile {profile.hash}: {profile.rows:,} rows, applies from "
@@ -46,15 +46,17 @@ def print_profile(profile: Profile) -> None:
 
 def _row(variable: Variable) -> tuple[object, ...]:
     rows = max(sum(variable.counts), 1)
-    missing = f"{variable.counts[-2] / rows:.2%}"
     if isinstance(variable, NumericVariable):
-        stats = (f"{variable.low:.6g}", f"{variable.mean:.6g}", f"{variable.high:.6g}")
-        return (variable.name, "numeric", variable.size, missing, *stats, "")
-    shares = [
-        f"{name} {count / rows:.0%}"
-        for name, count in zip(variable.categories[:_SHOWN], variable.counts, strict=False)
-    ]
-    return (variable.name, "categorical", variable.size, missing, "", "", "", ", ".join(shares))
+        values = f"{variable.low:.6g} to {variable.high:.6g}, mean {variable.mean:.6g}"
+    else:
+        values = ", ".join(
+            f"{name} {count / rows:.0%}"
+            for name, count in zip(variable.categories[:_SHOWN], variable.counts, strict=False)
+        )
+        more = variable.size + len(variable.others) - _SHOWN
+        values += f" and {more:,} more" if more > 0 else ""
+    missing = f"{variable.counts[variable.size + MISSING] / rows:.2%}"
+    return (variable.label, variable.role, variable.size, missing, values)
 
 
 def _since(profile: Profile) -> str:
