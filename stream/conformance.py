@@ -109,26 +109,28 @@ class _Compiler:
         return check
 
     def _union(self, branches: list[Any]) -> Check:
-        checks = [(_kind(branch), self.compile(branch)) for branch in branches]
-        nullable = "null" in branches
+        by_kind: dict[str, list[Check]] = {}
+        for branch in branches:
+            by_kind.setdefault(_kind(branch), []).append(self.compile(branch))
+        wanted = " or ".join(by_kind)
+        nullable = "null" in by_kind
         writes_null = nullable and self.mode is Mode.WRITE_JSON
-        wanted = " or ".join(dict.fromkeys(kind for kind, _ in checks))
+        by_kind["an integer"] = by_kind.get("an integer", []) + by_kind.get("a number", [])
 
         def check(value: Any, path: str) -> Any:
             if value is None and nullable:
                 return None
             if writes_null and isinstance(value, float) and not math.isfinite(value):
                 return None
-            close: list[SchemaError] = []
-            for kind, fits in checks:
+            fitting = by_kind.get(_kind_of(value))
+            if not fitting:
+                raise _misfit(value, path, wanted)
+            for fits in fitting[:-1]:
                 try:
                     return fits(value, path)
-                except SchemaError as misfit:
-                    if kind == _kind_of(value):
-                        close.append(misfit)
-            if len(close) == 1:
-                raise close[0]
-            raise _misfit(value, path, wanted)
+                except SchemaError:
+                    continue  # the next branch may still take it
+            return fitting[-1](value, path)
 
         return check
 
@@ -216,12 +218,26 @@ def _kind(branch: Any) -> str:
 
 
 def _kind_of(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, (list, tuple)):
-        return "an array"
-    names = {str: "a string", int: "an integer", dict: "an object", bytes: "bytes"}
-    return names.get(type(value), "a number")
+    """What a value is called in an error, and looked up by in a union."""
+    known = _KIND_OF_TYPE.get(type(value))
+    if known is not None:
+        return known
+    return next(
+        (kind for base, kind in _KIND_OF_TYPE.items() if isinstance(value, base)), "nothing"
+    )
+
+
+_KIND_OF_TYPE: dict[type, str] = {
+    bool: "true or false",
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    bytes: "bytes",
+    list: "an array",
+    tuple: "an array",
+    dict: "an object",
+    type(None): "null",
+}
 
 
 def _copy(default: Any) -> Any:
