@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.local import KafkaUnavailableError, LocalKafka
 
@@ -28,11 +30,19 @@ def _unavailable(error: KafkaUnavailableError) -> NoReturn:
     pytest.skip(str(error))
 
 
+def _require_answer(bootstrap_servers: str) -> None:
+    try:
+        AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=15.0)
+    except KafkaException as error:
+        pytest.fail(f"KAFKA_BOOTSTRAP_SERVERS={bootstrap_servers} does not answer: {error}")
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Kafka]:
     """A real Kafka that answers; without one the test is skipped, under CI=true it fails."""
     named = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if named:
+        _require_answer(named)
         yield Kafka(named)
         return
     local = LocalKafka()

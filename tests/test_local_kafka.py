@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.local import KafkaUnavailableError, LocalKafka
 from stream.adapters.kafka.local_config import NodePlan, kafka_version, lease_port, new_cluster_id
-from stream.adapters.kafka.local_docker import environment
+from stream.adapters.kafka.local_docker import DockerNode, environment
 from stream.adapters.kafka.local_java import find_java, kafka_jars
 from stream.core.errors import BrokerError
 from tests.conftest import Kafka
@@ -212,3 +212,44 @@ def test_only_one_or_three_brokers() -> None:
 
 def test_the_version_is_the_projects() -> None:
     assert kafka_version().count(".") == 2
+
+
+def test_a_container_is_driven_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = tmp_path / "docker"
+    said = tmp_path / "said"
+    script = f'#!/bin/sh\necho "$@" >> {said}\n[ "$1" != inspect ] || echo running\n'
+    docker.write_text(script, encoding="utf-8")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    plan = NodePlan(0, 21_000, 22_000)
+    node = DockerNode(plan, (plan,), tmp_path, new_cluster_id(), 256, {})
+    node.prepare()
+    for act in (node.start, node.pause, node.resume, node.kill, node.stop, node.remove):
+        act()
+    lines = said.read_text(encoding="utf-8").splitlines()
+    name = "driftstream-21000-1"
+    assert any(line.endswith(f" apache/kafka:{kafka_version()}") for line in lines)
+    verbs = [line.split()[0] for line in lines if line.split()[0] not in {"info", "inspect"}]
+    assert verbs == [
+        "network",
+        "create",
+        "start",
+        "pause",
+        "unpause",
+        "kill",
+        "stop",
+        "rm",
+        "network",
+    ]
+    assert all(name in line for line in lines if line.split()[0] in {"start", "kill", "rm"})
+
+
+def test_a_broken_docker_says_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\n[ $1 = info ] || { echo no space; exit 1; }\n", encoding="utf-8")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    plan = NodePlan(0, 21_000, 22_000)
+    node = DockerNode(plan, (plan,), tmp_path, new_cluster_id(), 256, {})
+    with pytest.raises(BrokerError, match="docker create failed for driftstream-21000-1: no space"):
+        node.prepare()
