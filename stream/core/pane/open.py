@@ -118,8 +118,7 @@ class OpenWindows:
         watched = self.watched(model)
         if watched.spans.add(span, profile, tally):
             self._held[span] += 1
-            if watched.due is None or span.start_ms < watched.due.start_ms:
-                self._schedule(model, watched, self.closed_ms)
+            self._schedule(model, watched, self.closed_ms)
 
     def wait(self, group: Group) -> None:
         """Keeps a raw group until there is a profile, without a journal entry."""

@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import orjson
+import pytest
+
+from stream import cloudevents, schemas
+from stream.agents.detect.agent import DetectAgent, DetectSettings
+from stream.agents.detect.observer import SilentDetectObserver
+from stream.core.pane.content import profile_from_record
+from stream.core.records import Group, ModelKey, Output, Partial, Source
+from stream.core.specs import MonitorSpec, Severity
+from stream.engine.agent import Agent, Broadcast
+from tests.detect_world import (
+    CREDIT,
+    FRAUD,
+    PANE,
+    TIMES,
+    binned_group,
+    partial,
+    profile_broadcast,
+    profile_of,
+    raw_group,
+    records_slice,
+    slice_of,
+    sources,
+)
+
+WINDOW = 4 * PANE
+MONITOR = MonitorSpec(window_ms=WINDOW, hop_ms=WINDOW, min_rows=100, warmup_rows=300)
+A, B = sources(2)
+PROFILE = profile_of(CREDIT)
+HALF = len(PROFILE.numeric[0].edges) // 2
+
+
+class Observer(SilentDetectObserver):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.windows: list[tuple[ModelKey, bool, float | None]] = []
+        self.open: dict[Severity, int] = {}
+        self.refusals: list[str] = []
+        self.moved_rows = 0
+
+    def window_closed(self, model: ModelKey, scored: bool, drift_share: float | None) -> None:
+        self.windows.append((model, scored, drift_share))
+
+    def incidents_open(self, severity: Severity, count: int) -> None:
+        self.open[severity] = count
+
+    def moved(self, rows: int) -> None:
+        self.moved_rows += rows
+
+    def refused(self, topic: str) -> None:
+        self.refusals.append(topic)
+
+
+def agent_of(count: int = 1, observer: Observer | None = None) -> DetectAgent:
+    settings = DetectSettings(("predictions",), count, TIMES, "driftstream/test", MONITOR)
+    agent = DetectAgent(settings, observer)
+    agent.assign(0, {}, {})
+    return agent
+
+
+def step(agent: Agent, *partials: Partial) -> list[Output]:
+    slice_ = slice_of(partials)
+    agent.wants_broadcasts(slice_)
+    return list(agent.step(slice_, 0))
+
+
+def to(source: Source, end_ms: int) -> Partial:
+    return partial(told=[(source, end_ms, end_ms)])
+
+
+def values(outputs: list[Output], topic: str = "windows") -> list[dict[str, Any]]:
+    name = {"windows": "window_result", "alerts": "alert", "profiles": "reference_profile"}[topic]
+    found = []
+    for output in outputs:
+        if output.topic == topic:
+            assert output.value is not None
+            found.append(schemas.decode_json(name, output.value))
+    return found
+
+
+def test_panes_become_scored_windows_and_an_incident() -> None:
+    observer = Observer()
+    agent = agent_of(observer=observer)
+    agent.hear([profile_broadcast(PROFILE)])
+    good = [binned_group(PROFILE, pane * PANE, 200) for pane in range(4)]
+    bad = [binned_group(PROFILE, pane * PANE, 200, HALF) for pane in range(4, 8)]
+    assert step(agent, partial(*good, *bad)) == []
+    outputs = step(agent, to(A, 2 * WINDOW))
+    clean, dirty = values(outputs)
+    assert (clean["start_ms"], clean["end_ms"], clean["rows"]) == (0, WINDOW, 800)
+    assert clean["scored"]
+    assert not clean["dirty"]
+    assert clean["features"]["age"]["rows"] == 800
+    assert sum(clean["features"]["age"]["counts"]) == 800
+    assert dirty["dirty"]
+    assert "age" in dirty["drifted"]
+    assert dirty["drift_share"] > 0.2
+    [alert] = values(outputs, "alerts")
+    assert alert["state"] == "opened"
+    assert alert["window_id"] == dirty["window_id"]
+    age = next(item for item in alert["evidence"] if item["name"] == "age")
+    assert any(shown["reference"] > 0.05 and shown["current"] == 0 for shown in age["bins"])
+    assert "credit@3" in alert["summary"]
+    agent.commit({}, 0)
+    assert observer.open[Severity.INFO] == 1
+    assert [scored for _, scored, _ in observer.windows] == [True, True]
+
+
+def test_alerts_are_cloud_events_keyed_by_their_incident() -> None:
+    agent = agent_of()
+    agent.hear([profile_broadcast(PROFILE)])
+    bad = binned_group(PROFILE, 0, 200, HALF)
+    outputs = step(agent, partial(bad), to(A, WINDOW))
+    [record] = [output for output in outputs if output.topic == "alerts"]
+    event = cloudevents.decode(record.headers, record.value)
+    assert event.type == "io.driftstream.incident.opened.v1"
+    assert event.subject == "credit@3"
+    assert event.source == "driftstream/test"
+    assert record.key == event.json()["incident_id"].encode()
+    resolving = []
+    for number in range(1, 4):
+        group = binned_group(PROFILE, number * WINDOW, 200)
+        resolving += step(agent, partial(group), to(A, (number + 1) * WINDOW))
+    [resolved] = values(resolving, "alerts")
+    assert resolved["state"] == "resolved"
+    assert resolved["incident_id"] == event.json()["incident_id"]
+    assert resolved["resolved_ms"] == 3 * WINDOW
+
+
+def test_windows_are_canonical_json() -> None:
+    agent = agent_of()
+    agent.hear([profile_broadcast(PROFILE)])
+    [output] = step(agent, partial(binned_group(PROFILE, 0, 200)), to(A, WINDOW))
+    assert output.key == b"credit@3"
+    assert output.value is not None
+    record = orjson.loads(output.value)
+    assert orjson.dumps(record, option=orjson.OPT_SORT_KEYS) == output.value
+    assert schemas.encode_json("window_result", record)
+
+
+def test_rows_of_a_closed_pane_are_moved_and_the_window_says_so() -> None:
+    observer = Observer()
+    agent = agent_of(2, observer)
+    agent.hear([profile_broadcast(PROFILE)])
+    step(agent, partial(binned_group(PROFILE, 0, 200), progress=[(A, 0, 200), (B, 40, 40)]))
+    claimed = partial(claims=[(B, 40, 90_000_000)])
+    assert len(values(step(agent, to(A, WINDOW), claimed))) == 1
+    late = binned_group(PROFILE, PANE, 30)
+    step(agent, partial(late, progress=[(B, 40, 70), (A, 200, 210)]))
+    [window] = values(step(agent, to(A, 2 * WINDOW), to(B, 2 * WINDOW)))
+    assert (window["start_ms"], window["rows"], window["late_rows"]) == (WINDOW, 30, 30)
+    assert window["moves"] == [
+        {"topic": "predictions", "partition": 1, "before": 40, "after": 70, "pane_ms": WINDOW}
+    ]
+    assert observer.moved_rows == 30
+
+
+def test_a_model_without_profile_warms_up_and_is_scored_from_the_cut() -> None:
+    agent = agent_of()
+    groups = [raw_group(FRAUD, pane * PANE, 100) for pane in range(8)]
+    outputs = step(agent, partial(*groups), to(A, WINDOW + PANE))
+    [record] = values(outputs, "profiles")
+    profile = profile_from_record(record)
+    assert profile.warmed_up
+    assert profile.rows == 300
+    assert profile.effective_from_ms == 3 * PANE
+    first, second = values([*outputs, *step(agent, to(A, 2 * WINDOW))])
+    assert (first["rows"], first["scored_rows"], first["scored"]) == (400, 100, True)
+    assert (second["rows"], second["scored_rows"], second["scored"]) == (400, 400, True)
+    assert second["profile"] == profile.hash
+
+
+def test_windows_of_warm_up_panes_are_not_scored() -> None:
+    agent = agent_of()
+    groups = [raw_group(FRAUD, pane * PANE, 50) for pane in range(8)]
+    first, second = values(step(agent, partial(*groups), to(A, 2 * WINDOW)))
+    assert (first["reason"], first["scored"], first["rows"]) == ("warmup", False, 200)
+    assert (second["scored"], second["scored_rows"], second["rows"]) == (True, 100, 200)
+
+
+def test_a_published_profile_ends_the_warm_up() -> None:
+    agent = agent_of()
+    raw = [raw_group(CREDIT, pane * PANE, 60) for pane in range(4)]
+    assert step(agent, partial(*raw)) == []
+    agent.hear([profile_broadcast(PROFILE)])
+    outputs = step(agent, to(A, WINDOW))
+    assert values(outputs, "profiles") == []
+    [window] = values(outputs)
+    assert (window["profile"], window["scored_rows"]) == (PROFILE.hash, 240)
+
+
+def test_an_unknown_profile_is_asked_for_once_and_its_rows_still_count() -> None:
+    agent = agent_of()
+    slice_ = slice_of([partial(binned_group(PROFILE, 0, 200))])
+    assert agent.wants_broadcasts(slice_)
+    assert not agent.wants_broadcasts(slice_)
+    agent.step(slice_, 0)
+    [window] = values(step(agent, to(A, WINDOW)))
+    assert (window["rows"], window["scored"]) == (200, False)
+
+
+def test_a_known_profile_is_not_asked_for() -> None:
+    agent = agent_of()
+    agent.hear([profile_broadcast(PROFILE)])
+    assert not agent.wants_broadcasts(slice_of([partial(binned_group(PROFILE, 0, 200))]))
+
+
+def test_a_monitor_takes_effect_at_its_time() -> None:
+    agent = agent_of()
+    change = {"model": "credit", "effective_from_ms": WINDOW, "window_ms": PANE, "hop_ms": PANE}
+    record = schemas.encode_json("monitor", {**change, "min_rows": 10})
+    agent.hear([profile_broadcast(PROFILE), Broadcast("monitors", 0, 0, b"credit", record)])
+    groups = [binned_group(PROFILE, pane * PANE, 100) for pane in range(6)]
+    windows = values(step(agent, partial(*groups), to(A, 6 * PANE)))
+    starts = [(window["start_ms"], window["end_ms"]) for window in windows]
+    assert starts == [(0, WINDOW), (4 * PANE, 5 * PANE), (5 * PANE, 6 * PANE)]
+    assert windows[1]["monitor_effective_from_ms"] == WINDOW
+
+
+def test_nonsense_on_the_broadcast_topics_is_survived_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    observer = Observer()
+    agent = agent_of(observer=observer)
+    odd = schemas.encode_json("monitor", {"model": "credit", "window_ms": 7, "hop_ms": 7})
+    other = profile_of(CREDIT, seed=9)
+    with caplog.at_level(logging.WARNING):
+        agent.hear(
+            [
+                Broadcast("profiles", 0, 0, None, b"nonsense"),
+                Broadcast("profiles", 1, 0, None, None),
+                profile_broadcast(PROFILE, 2),
+                profile_broadcast(other, 3),
+                Broadcast("monitors", 0, 0, None, b"{}"),
+                Broadcast("monitors", 1, 0, None, odd),
+            ]
+        )
+    assert observer.refusals == ["profiles", "profiles", "monitors", "monitors"]
+    assert "immutable" in caplog.text
+    assert "multiple of the pane" in caplog.text
+
+
+def test_a_record_that_is_no_partial_is_survived_and_counted() -> None:
+    observer = Observer()
+    agent = agent_of(observer=observer)
+    assert agent.step(records_slice([None, b"nonsense", b"\xff" * 40]), 0) == []
+    assert observer.refusals == ["partials"] * 3
+
+
+def test_a_suspended_task_does_nothing_and_comes_back_as_it_was() -> None:
+    agent = agent_of()
+    agent.hear([profile_broadcast(PROFILE)])
+    step(agent, partial(binned_group(PROFILE, 0, 200)))
+    agent.commit({}, 0)
+    agent.suspend(0)
+    assert agent.commit({}, 0).changes == []
+    assert step(agent, to(A, WINDOW)) == []
+    agent.resume(0)
+    assert len(values(step(agent, to(A, WINDOW)))) == 1
+    agent.drop(0)
+    assert agent.commit({}, 0).changes == []
+
+
+def test_time_alone_closes_what_silence_leaves_open() -> None:
+    agent = agent_of()
+    agent.hear([profile_broadcast(PROFILE)])
+    step(agent, partial(binned_group(PROFILE, 0, 200), progress=[(A, 0, 200)]))
+    assert agent.commit({}, TIMES.max_hold_ms - 1).outputs == []
+    outputs = agent.commit({}, TIMES.max_hold_ms).outputs
+    assert len(values(list(outputs))) == 1
+
+
+def test_features_that_come_apart_from_predictions_are_scored() -> None:
+    agent = agent_of()
+    agent.hear([profile_broadcast(PROFILE)])
+    whole = binned_group(PROFILE, 0, 200)
+    group = Group(CREDIT, PROFILE.hash, 0, 0, 200, 0, 0, whole.counts)
+    [window] = values(step(agent, partial(group), to(A, WINDOW)))
+    assert (window["rows"], window["feature_rows"], window["scored"]) == (0, 200, True)
