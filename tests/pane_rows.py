@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from stream.core.catalog import Profiles
@@ -10,6 +12,7 @@ from stream.core.records import (
     CARRIES_PREDICTION,
     Batch,
     ModelKey,
+    Overrides,
     RawBatch,
     RawColumns,
 )
@@ -23,7 +26,6 @@ from stream.core.specs import (
     NumericVariable,
     Profile,
 )
-from stream.core.records import Overrides
 
 BOTH = CARRIES_FEATURES | CARRIES_PREDICTION
 
@@ -62,13 +64,9 @@ def raw_rows(known: Profile, rng: np.random.Generator, count: int, times: list[i
     columns: RawColumns = {}
     for variable in known.numeric:
         values = [float(v) for v in rng.normal(1.0, 3.0, count)]
+        odd = (None, math.nan, math.inf, -math.inf, "text", True, 7, 10**400, variable.high)
         columns[variable.name] = [
-            (None, float("nan"), float("inf"), float("-inf"), "text", True, 7, 10**400, variable.high)[
-                int(rng.integers(0, 9))
-            ]
-            if rng.random() < 0.3
-            else value
-            for value in values
+            odd[int(rng.integers(0, len(odd)))] if rng.random() < 0.3 else value for value in values
         ]
     columns["features.state"] = [_STATES[i] for i in rng.integers(0, len(_STATES), count)]
     columns["prediction"] = [[0, 1, "1", 2, None][i] for i in rng.integers(0, 5, count)]

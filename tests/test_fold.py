@@ -14,7 +14,7 @@ from stream.core.catalog import Profiles
 from stream.core.pane.binning import Stack, tables_of
 from stream.core.pane.fold import Fold
 from stream.core.pane.raw import bin_raw
-from stream.core.records import CARRIES_COLUMN, Batch, Group, ModelKey
+from stream.core.records import CARRIES_COLUMN, Batch, Group
 from tests.pane_rows import as_batch, numeric, profile, raw_rows
 
 PANE_MS = 1000
@@ -99,7 +99,11 @@ def test_many_models_in_one_batch_count_as_each_alone() -> None:
     overrides = [b.overrides for b in batches]
     assert all(o is not None for o in overrides)
     merged = Batch(
-        *(np.concatenate([getattr(b, name) for b in batches]) for name in _ROW_FIELDS),
+        record=np.concatenate([b.record for b in batches]),
+        row=np.concatenate([b.row for b in batches]),
+        entry=np.concatenate([b.entry for b in batches]),
+        event_time_ms=np.concatenate([b.event_time_ms for b in batches]),
+        carries=np.concatenate([b.carries for b in batches]),
         numeric=np.concatenate([b.numeric for b in batches], axis=1),
         codes=np.concatenate([b.codes for b in batches], axis=1),
         overrides=dataclasses.replace(
@@ -112,9 +116,6 @@ def test_many_models_in_one_batch_count_as_each_alone() -> None:
     )
     together.add(merged, np.concatenate(times))
     assert _by_pane(together.take()) == _by_pane(apart.take())
-
-
-_ROW_FIELDS = ("record", "row", "entry", "event_time_ms", "carries")
 
 
 def test_a_profile_that_is_heard_later_is_folded_by_too() -> None:
@@ -162,7 +163,9 @@ def test_bins_equal_searchsorted_also_where_edges_nearly_coincide(seed: int) -> 
         numeric(f"features.x{i}", np.unique(np.quantile(x, np.linspace(0, 1, 65))).tolist())
         for i, x in enumerate(samples)
     ]
-    known = dataclasses.replace(profile("m", rng), numeric=tuple(variables), model=ModelKey("m", ""))
+    known = dataclasses.replace(
+        profile("m", rng), numeric=tuple(variables), model=ModelKey("m", "")
+    )
     edges = np.concatenate([v.edges for v in variables])
     around = np.concatenate([edges, np.nextafter(edges, np.inf), np.nextafter(edges, -np.inf)])
     values = np.append(around, [np.inf, -np.inf, np.nan, 0.0, -0.0])

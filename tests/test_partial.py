@@ -13,7 +13,16 @@ from stream import schemas
 from stream.core.catalog import Profiles
 from stream.core.pane.partial import decode_partial, encode_partials
 from stream.core.pane.raw import bin_raw
-from stream.core.records import CARRIES_COLUMN, Claim, Group, ModelKey, Partial, Progress, Source, Told
+from stream.core.records import (
+    CARRIES_COLUMN,
+    Claim,
+    Group,
+    ModelKey,
+    Partial,
+    Progress,
+    Source,
+    Told,
+)
 from tests.pane_rows import profile, raw_rows
 
 SOURCE = Source("predictions", 3)
@@ -47,7 +56,7 @@ def test_counts_of_any_size_survive_any_record_limit(counts: list[list[int]], li
 def test_few_rows_travel_as_codes() -> None:
     codes = np.array([0, 7, 7, 99_999], dtype=np.uint32)
     group = Group(ModelKey("m", ""), "h", 0, 1, 1, 0, 0, None, codes=codes, width=100_000)
-    small, = _round_trip([group], 10**6)
+    (small,) = _round_trip([group], 10**6)
     assert small.groups[0].count_vector()[[0, 7, 99_999]].tolist() == [1, 2, 1]
     assert len(encode_partials(small, SCHEMA, 10**6)[0]) < 250
 
@@ -68,5 +77,6 @@ def test_raw_values_bin_the_same_after_the_journey(seed: int, limit: int) -> Non
     assert sum(part.rows for part in back) == rows
     assert sum(part.feature_rows for part in back) == feature_rows
     assert sum(part.late_rows for part in back) == 4
-    infinite = [v for part in back for v in (part.raw or {})["features.x0"] if v in (math.inf, -math.inf)]
-    assert len(infinite) == sum(v in (math.inf, -math.inf) or v == 10**400 for v in raw.columns["features.x0"])
+    ends = (math.inf, -math.inf)
+    infinite = [v for part in back for v in (part.raw or {})["features.x0"] if v in ends]
+    assert len(infinite) == sum(v in (*ends, 10**400) for v in raw.columns["features.x0"])

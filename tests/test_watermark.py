@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,9 @@ rows_of = st.lists(
 )
 
 
-def _plain(rows: list[tuple[int, int, int]], now_ms: int) -> tuple[list[int], dict[Source, Watermark]]:
+def _plain(
+    rows: list[tuple[int, int, int]], now_ms: int
+) -> tuple[list[int], dict[Source, Watermark]]:
     marks: dict[Source, Watermark] = {}
     effective = []
     for source, event, timestamp in rows:
@@ -37,13 +41,13 @@ def test_any_slices_give_the_row_by_row_times(
     watermarks = Watermarks(SLACK)
     found: list[int] = []
     places = sorted({0, len(rows), *(min(cut, len(rows)) for cut in cuts)})
-    for start, stop in zip(places, places[1:], strict=False):
+    for start, stop in pairwise(places):
         part = np.array(rows[start:stop], dtype=np.int64)
         source, event, timestamp = part[:, 0].astype(np.int32), part[:, 1], part[:, 2]
         found += watermarks.advance(SOURCES, source, event, timestamp, 250).tolist()
     assert found == expected
-    for source in SOURCES:
-        assert watermarks.mark(source) == marks.get(source, Watermark())
+    for known in SOURCES:
+        assert watermarks.mark(known) == marks.get(known, Watermark())
 
 
 def test_a_source_starts_below_every_time_and_restores() -> None:

@@ -11,7 +11,7 @@ thousand models are binned in one pass.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -74,22 +74,22 @@ class Stack:
 
     def __init__(self, tables: Sequence[tuple[Table, ...]]) -> None:
         self._tables = tables
-        shape = (len(tables), len(tables[0]) if tables else 0)
         flat = list(chain.from_iterable(tables))
-        self._low = np.array([t.low for t in flat]).reshape(shape)
-        self._scale = np.array([t.scale for t in flat]).reshape(shape)
-        self._most = np.array([t.cells + 1.0 for t in flat]).reshape(shape)
-        self._cells = _offsets([len(t.regions) for t in flat]).reshape(shape)
-        self._edges = _offsets([len(t.boundaries) + 1 for t in flat]).reshape(shape)
-        missing = [len(t.boundaries) + 1 for t in flat]
-        self._missing = np.array(missing, dtype=np.int64).reshape(shape)
+        shape = (len(tables), 1, len(tables[0]) if tables else 0)
+        lows = np.array([t.low for t in flat]).reshape(shape)
+        scales = np.array([t.scale for t in flat]).reshape(shape)
+        mosts = np.array([t.cells + 1.0 for t in flat]).reshape(shape)
+        self._affine = np.concatenate([lows, scales, mosts], axis=1)
+        cells = _offsets([len(t.regions) for t in flat]).reshape(shape)
+        edges = _offsets([len(t.boundaries) + 1 for t in flat]).reshape(shape)
+        missing = np.array([len(t.boundaries) + 1 for t in flat], np.int64).reshape(shape)
+        self._places = np.concatenate([cells, edges, missing], axis=1)
         self._regions = np.concatenate([t.regions for t in flat] or [np.zeros(1, np.uint16)])
         self._boundaries = np.concatenate(
             [np.append(t.boundaries, np.inf) for t in flat] or [np.zeros(1)]
         )
-        self._searched = [
-            [f for f, table in enumerate(row) if not table.cells] for row in tables
-        ]
+        self._searched = [[f for f, table in enumerate(row) if not table.cells] for row in tables]
+        self._searches = np.array([bool(features) for features in self._searched])
 
     def regions(self, values: Floats, rows: npt.NDArray[np.int64] | int, out: Int64s) -> None:
         """Writes the regions of (Fn, n) values to `out`, (Fn, n) int64."""
@@ -97,42 +97,62 @@ class Stack:
         step = max(1, _BLOCK // max(1, features))
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, count, step):
-                stop = min(count, start + step)
-                which = rows if isinstance(rows, int) else rows[start:stop]
-                self._block(values[:, start:stop], which, out[:, start:stop])
+                block = slice(start, min(count, start + step))
+                if isinstance(rows, int):
+                    affine, places = self._affine[rows, :, :, None], self._places[rows, :, :, None]
+                    self._block(values[:, block], affine, places, out[:, block])
+                else:
+                    self._mixed(values[:, block], rows[block], out[:, block])
+        self._search(values, rows, out)
 
-    def _block(self, values: Floats, rows: npt.NDArray[np.int64] | int, out: Int64s) -> None:
-        pick = slice(rows, rows + 1) if isinstance(rows, int) else rows
+    def _mixed(self, values: Floats, rows: npt.NDArray[np.int64], out: Int64s) -> None:
+        """Rows of several profiles: row-major, so that a row's parameters are one stretch."""
+        affine = self._affine.take(rows, axis=0).transpose(1, 0, 2)
+        places = self._places.take(rows, axis=0).transpose(1, 0, 2)
+        found = np.empty((len(rows), len(values)), dtype=np.int64)
+        self._block(np.ascontiguousarray(values.T), affine, places, found)
+        np.copyto(out, found.T)
+
+    def _block(self, values: Floats, affine: Floats, places: Int64s, out: Int64s) -> None:
+        """Regions of a block of values.
+
+        `affine` are low, scale and last cell, `places` the offsets of cells and edges and the
+        missing region; each of the six is broadcast against the values.
+        """
         absent = np.isnan(values)
         holes = bool(absent.any())
         known = np.where(absent, 0.0, values) if holes else values
-        cell = known - self._low[pick].T
-        cell *= self._scale[pick].T
+        cell = known - affine[0]
+        cell *= affine[1]
         cell += 1.0
-        np.clip(cell, 0.0, self._most[pick].T, out=cell)
+        np.clip(cell, 0.0, affine[2], out=cell)
         place = cell.astype(np.int64)
-        place += self._cells[pick].T
+        place += places[0]
         np.copyto(out, self._regions.take(place, mode="clip"))
-        np.add(out, self._edges[pick].T, out=place)
+        np.add(out, places[1], out=place)
         out += known >= self._boundaries.take(place, mode="clip")
-        self._search(known, rows, out)
         if holes:
-            np.copyto(out, self._missing[pick].T, where=absent)
+            np.copyto(out, places[2], where=absent)
 
     def _search(self, values: Floats, rows: npt.NDArray[np.int64] | int, out: Int64s) -> None:
         """Overwrites the variables whose edges no table serves."""
         if isinstance(rows, int):
-            for feature in self._searched[rows]:
-                boundaries = self._tables[rows][feature].boundaries
-                out[feature] = boundaries.searchsorted(values[feature], side="right")
-            return
-        for model in np.unique(rows).tolist():
-            if self._searched[model]:
-                where = np.flatnonzero(rows == model)
-                for feature in self._searched[model]:
-                    boundaries = self._tables[model][feature].boundaries
-                    found = boundaries.searchsorted(values[feature, where], side="right")
-                    out[feature, where] = found
+            found = {rows: slice(None)} if self._searches[rows] else {}
+            self._search_each(values, found, out)
+        elif self._searches[rows].any():
+            models = np.unique(rows[self._searches[rows]]).tolist()
+            self._search_each(values, {m: np.flatnonzero(rows == m) for m in models}, out)
+
+    def _search_each(
+        self, values: Floats, where: Mapping[int, slice | npt.NDArray[np.intp]], out: Int64s
+    ) -> None:
+        for model, at in where.items():
+            for feature in self._searched[model]:
+                boundaries = self._tables[model][feature].boundaries
+                picked = values[feature, at]
+                found = boundaries.searchsorted(picked, side="right")
+                found[np.isnan(picked)] = len(boundaries) + 1
+                out[feature, at] = found
 
 
 def tables_of(profile: Profile) -> tuple[Table, ...]:

@@ -98,12 +98,12 @@ class Accumulator:
         Rows of one profile and pane are counted at once if they are at least as many values as
         there are places; others wait, and are sorted into their groups all together.
         """
-        if isinstance(width, np.int64) and pane[0] == pane[-1] and (pane == pane[0]).all():
-            if codes.size >= int(width):
-                counted = self._counted(int(batch.entry[0]), int(pane[0]), int(width))
-                counted.add_dense(np.bincount(codes.ravel(), minlength=int(width) + 1))
-                counted.totals += _totals(batch, late).sum(axis=1)
-                return
+        one = isinstance(width, np.int64) and pane[0] == pane[-1] and (pane == pane[0]).all()
+        if one and codes.size >= int(width):
+            counted = self._counted(int(batch.entry[0]), int(pane[0]), int(width))
+            counted.add_dense(np.bincount(codes.ravel(), minlength=int(width) + 1))
+            counted.totals += _totals(batch, late).sum(axis=1)
+            return
         widths = np.broadcast_to(np.asarray(width, dtype=np.int64), pane.shape)
         totals = _totals(batch, late)
         item = _Pending(codes.astype(np.uint32), batch.entry, pane, widths, totals)

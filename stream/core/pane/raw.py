@@ -40,16 +40,21 @@ __all__ = ["RawCounts", "bin_raw"]
 
 @dataclass(frozen=True, slots=True)
 class RawCounts:
-    """`counts` over the profile's slots (`Profile.width` int64), and values of features that
-    the profile doesn't know (nulls are no values)."""
+    """Counts over the profile's slots (`Profile.width` int64), and what it doesn't know.
+
+    `unknown_features` counts the values, nulls apart, of features that the profile lacks.
+    """
 
     counts: Int64s
     unknown_features: int
 
 
 def bin_raw(columns: RawColumns, profile: Profile) -> RawCounts:
-    """Counts raw columns of n rows by a profile; absent values are MISSING where the row
-    carries their kind (a features row has no prediction to miss)."""
+    """Counts raw columns of n rows by a profile.
+
+    Absent values are MISSING where the row carries their kind: a features row has no
+    prediction to miss.
+    """
     bits = np.array([int(value or 0) for value in columns[CARRIES_COLUMN]], dtype=np.uint8)
     carried = {role: _carries(bits, role) for role in Role}
     counts = np.zeros(profile.width, dtype=np.int64)

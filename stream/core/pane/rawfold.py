@@ -47,9 +47,7 @@ class RawFold:
         kept, self._kept = self._kept, defaultdict(list)
         return [self._group(model, pane_ms, items) for (model, pane_ms), items in kept.items()]
 
-    def _group(
-        self, model: ModelKey, pane_ms: int, items: list[tuple[RawColumns, int]]
-    ) -> Group:
+    def _group(self, model: ModelKey, pane_ms: int, items: list[tuple[RawColumns, int]]) -> Group:
         columns = _merge([columns for columns, _ in items])
         late = sum(late for _, late in items)
         carries = np.array(columns[CARRIES_COLUMN], dtype=np.uint8)
@@ -60,9 +58,7 @@ class RawFold:
             return Group(model, "", pane_ms, rows, feature_rows, late, 0, None, raw=columns)
         found = bin_raw(columns, profile)
         unknown = found.unknown_features
-        return Group(
-            model, profile.hash, pane_ms, rows, feature_rows, late, unknown, found.counts
-        )
+        return Group(model, profile.hash, pane_ms, rows, feature_rows, late, unknown, found.counts)
 
 
 def _pick(batch: RawBatch, where: npt.NDArray[np.intp]) -> RawColumns:

@@ -75,7 +75,8 @@ class Watermarks:
         ordered = seen if order is None else seen[order]
         before = self._before(sources, segment, ordered)
         raised = np.flatnonzero(ordered > before)
-        self._raise(sources, segment[raised], ordered[raised], _take(timestamp_ms, order)[raised], now_ms)
+        stamps = _take(timestamp_ms, order)[raised]
+        self._raise(sources, segment[raised], ordered[raised], stamps, now_ms)
         effective = np.maximum(_take(event_time_ms, order), before - self._slack_ms)
         if order is None:
             return effective

@@ -1,0 +1,61 @@
+"""The dead letter of a refused record: its bytes, headers and position, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stream import schemas
+from stream.core.errors import Rejected
+from stream.core.records import Header, Output, Slice
+
+__all__ = ["DeadLetters"]
+
+_KEY_BYTES = 4_096  # of a key that are kept
+_HEADER_BYTES = 8_192  # of all headers that are kept
+_DETAIL = 500  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """Makes dead letters of at most `max_bytes`: a longer value is cut and marked truncated."""
+
+    agent: str
+    max_bytes: int
+
+    def letter(self, slice_: Slice, rejected: Rejected, now_ms: int) -> Output:
+        """The output that carries one refused record, or some rows of one."""
+        place = rejected.record
+        source = slice_.sources[int(slice_.source[place])]
+        key, value = slice_.key(place), slice_.values[place]
+        if key is not None:
+            key = key[:_KEY_BYTES]
+        headers = slice_.headers[place] if slice_.headers is not None else None
+        record = {
+            "topic": source.topic,
+            "partition": source.partition,
+            "offset": int(slice_.offset[place]),
+            "timestamp_ms": int(slice_.timestamp_ms[place]),
+            "key": key,
+            "value": None if value is None else value[: self.max_bytes],
+            "truncated": value is not None and len(value) > self.max_bytes,
+            "headers": _kept(headers or ()),
+            "reason": rejected.reason.value,
+            "detail": rejected.detail[:_DETAIL],
+            "rows": list(rejected.rows),
+            "agent": self.agent,
+            "rejected_at_ms": now_ms,
+        }
+        return Output("dead-letters", key, schemas.encode_avro("dead_letter", record))
+
+
+def _kept(headers: Sequence[Header]) -> list[dict[str, object]]:
+    """Headers up to a total size; what goes beyond is left out."""
+    kept: list[dict[str, object]] = []
+    room = _HEADER_BYTES
+    for name, value in headers:
+        room -= len(name) * 4 + len(value or b"")
+        if room < 0:
+            break
+        kept.append({"name": name, "value": value})
+    return kept

@@ -1,0 +1,64 @@
+"""Stops reading a partition that holds mostly rubbish, instead of draining it into dead letters."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from stream.core.records import Source
+
+__all__ = ["InvalidShare"]
+
+_SPAN_MS = 60_000  # the share is taken over this long
+_RETRY_MS = 30_000  # a paused source reads one slice this often
+_LEAST = 100  # records, before a share means anything
+
+
+@dataclass(slots=True)
+class _History:
+    seen: deque[tuple[int, int, int]] = field(default_factory=deque)  # time, records, refused
+    paused: bool = False
+    read_ms: int = 0
+
+
+class InvalidShare:
+    """The share of refused records of each source over the last minute, and who is paused.
+
+    A source whose share exceeds `most` is paused; every 30 s one slice of it is read, and it
+    goes on when that slice's share is within the limit.
+    """
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+        self._histories: dict[Source, _History] = {}
+
+    def saw(self, source: Source, records: int, refused: int, now_ms: int) -> None:
+        """A slice held so many records of the source, of which so many were refused."""
+        history = self._histories.setdefault(source, _History())
+        history.read_ms = now_ms
+        if history.paused:
+            if refused <= self._most * records:
+                self._histories[source] = _History(read_ms=now_ms)
+            return
+        history.seen.append((now_ms, records, refused))
+        while history.seen[0][0] <= now_ms - _SPAN_MS:
+            history.seen.popleft()
+        total = sum(count for _, count, _ in history.seen)
+        bad = sum(count for _, _, count in history.seen)
+        history.paused = total >= _LEAST and bad > self._most * total
+
+    def forget(self, source: Source) -> None:
+        """Drops what is known of a source."""
+        self._histories.pop(source, None)
+
+    def paused(self, now_ms: int) -> frozenset[Source]:
+        """The sources that must not be read now."""
+        return frozenset(
+            source
+            for source, history in self._histories.items()
+            if history.paused and now_ms - history.read_ms < _RETRY_MS
+        )
+
+    def stopped(self) -> frozenset[Source]:
+        """The sources over the limit, also while their one slice is being read."""
+        return frozenset(s for s, history in self._histories.items() if history.paused)

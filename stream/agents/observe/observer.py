@@ -1,0 +1,51 @@
+"""What the observe agent tells about itself: a protocol for metrics, and one that says nothing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["ObserveObserver", "SilentObserveObserver"]
+
+
+class ObserveObserver(Protocol):
+    """Hears what observe sees. Calls come from its engine's thread and must not block."""
+
+    def rows(self, topic: str, count: int) -> None:
+        """Rows of a topic were accepted (an Arrow batch is one record of many rows)."""
+
+    def rejected(self, reason: str, count: int) -> None:
+        """Records, or rows of a batch, went to the dead letters."""
+
+    def late(self, count: int) -> None:
+        """Rows counted in a later pane than their event time's."""
+
+    def astray(self, topic: str, count: int) -> None:
+        """Sampled rows stood in another partition than their key's."""
+
+    def watermark(self, topic: str, watermark_ms: int) -> None:
+        """The lowest watermark of the topic's partitions here, told at each commit."""
+
+    def refused_profile(self) -> None:
+        """A profile on the topic was nonsense, or contradicted an earlier one."""
+
+
+class SilentObserveObserver:
+    """An observer that does nothing."""
+
+    def rows(self, topic: str, count: int) -> None:
+        """Ignored."""
+
+    def rejected(self, reason: str, count: int) -> None:
+        """Ignored."""
+
+    def late(self, count: int) -> None:
+        """Ignored."""
+
+    def astray(self, topic: str, count: int) -> None:
+        """Ignored."""
+
+    def watermark(self, topic: str, watermark_ms: int) -> None:
+        """Ignored."""
+
+    def refused_profile(self) -> None:
+        """Ignored."""

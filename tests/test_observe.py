@@ -1,0 +1,255 @@
+"""The observe agent without Kafka: what it says does not depend on slices, commits or restarts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream import schemas
+from stream.agents.observe.agent import ObserveAgent, ObserveSettings
+from stream.agents.observe.state import KEY, read_state
+from stream.core.decode import DecodeLimits
+from stream.core.errors import StateError
+from stream.core.pane.content import profile_key, profile_to_record
+from stream.core.pane.partial import decode_partial
+from stream.core.pane.reference import build_profile
+from stream.core.records import ModelKey, Output, Partial, Source
+from stream.core.specs import TimeSpec
+from stream.engine.agent import Broadcast, Commit
+from tests.slices import Record, row_json, slice_of
+
+PANE_MS = 1_000
+TIMES = TimeSpec(
+    pane_ms=PANE_MS,
+    out_of_orderness_ms=500,
+    max_clock_skew_ms=2_000,
+    idle_after_ms=6_000,
+    max_hold_ms=60_000,
+)
+SETTINGS = ObserveSettings(
+    sources=("features", "predictions"),
+    partitions=3,
+    partials_partitions=2,
+    times=TIMES,
+    limits=DecodeLimits(max_clock_skew_ms=2_000),
+)
+NOW = 1_000_000
+
+
+def _agent(*, profile: bool = True) -> ObserveAgent:
+    agent = ObserveAgent(SETTINGS)
+    if profile:
+        ages = np.linspace(20, 60, 400).tolist()
+        known = build_profile(
+            ModelKey("credit", "1"), {"features.age": ages, "prediction": [0, 1] * 200}
+        )
+        value = schemas.encode_json("reference_profile", profile_to_record(known))
+        agent.hear([Broadcast("profiles", 0, NOW, profile_key(known), value)])
+    return agent
+
+
+def _assign(agent: ObserveAgent, tasks: range = range(3)) -> None:
+    for task in tasks:
+        agent.assign(task, {Source(t, task): 0 for t in SETTINGS.sources}, {})
+
+
+def _partials(outputs: list[Output]) -> list[Partial]:
+    schema = schemas.schema("pane_partial")
+    return [decode_partial(o.value or b"", schema) for o in outputs if o.topic == "partials"]
+
+
+def _totals(partials: list[Partial]) -> dict[tuple[str, int], Counter[str]]:
+    """Sums over the partials of one partition of `partials`, by profile and pane."""
+    found: dict[tuple[str, int], Counter[str]] = {}
+    for partial in partials:
+        for group in partial.groups:
+            total = found.setdefault((group.profile, group.pane_ms), Counter())
+            total["rows"] += group.rows
+            total["feature_rows"] += group.feature_rows
+            total["late"] += group.late_rows
+            if not group.raw:
+                total.update({f"{i}": int(c) for i, c in enumerate(group.count_vector()) if c})
+    return found
+
+
+rows = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(-20_000, 1_500), st.integers(0, 300), st.booleans()),
+    min_size=1,
+    max_size=40,
+)
+
+
+def _records(drawn: list[tuple[int, int, int, bool]]) -> list[Record]:
+    records = []
+    offsets: Counter[Source] = Counter()
+    clock = NOW
+    for number, (partition, lead, wait, is_features) in enumerate(drawn):
+        clock += wait
+        source = Source("features" if is_features else "predictions", partition)
+        value = row_json(f"id-{number}", clock + lead, features={"age": 20.0 + number % 41})
+        records.append(Record(source, offsets[source], clock, value, f"id-{number}".encode()))
+        offsets[source] += 1
+    return records
+
+
+def _run(records: list[Record], cuts: list[int], *, restarts: bool = False) -> list[Output]:
+    """Steps the records in slices cut at `cuts`, committing after each, maybe restarting."""
+    agent = _agent()
+    outputs: list[Output] = []
+    _assign(agent)
+    positions = {Source(t, p): 0 for t in SETTINGS.sources for p in range(3)}
+    state: dict[int, dict[bytes, bytes]] = {0: {}, 1: {}, 2: {}}
+    places = sorted({0, len(records), *(cut for cut in cuts if cut < len(records))})
+    for start, stop in pairwise(places):
+        part = records[start:stop]
+        outputs += agent.step(slice_of(part), NOW)
+        for record in part:
+            positions[record.source] = record.offset + 1
+        commit = agent.commit(positions, NOW)
+        outputs += commit.outputs
+        for change in commit.changes:
+            state[change.task][change.key] = change.value or b""
+        if restarts:
+            agent = _agent()
+            for task, known in state.items():
+                own = {s: at for s, at in positions.items() if s.partition == task}
+                agent.assign(task, own, known)
+    return outputs
+
+
+@settings(deadline=None, max_examples=60)
+@given(drawn=rows, cuts=st.lists(st.integers(1, 40), max_size=5), restarts=st.booleans())
+def test_slices_commits_and_restarts_change_nothing(
+    drawn: list[tuple[int, int, int, bool]], cuts: list[int], restarts: bool
+) -> None:
+    records = _records(drawn)
+    whole = _run(records, [])
+    cut = _run(records, cuts, restarts=restarts)
+    assert _totals(_partials(cut)) == _totals(_partials(whole))
+    told = [_last_told(_partials(outputs)) for outputs in (whole, cut)]
+    assert told[0] == told[1]
+    letters = [sum(o.topic == "dead-letters" for o in outputs) for outputs in (whole, cut)]
+    assert letters == [0, 0]
+    rows_in = sum(source.topic == "predictions" for source, *_ in records)
+    assert sum(t["rows"] for t in _totals(_partials(cut)).values()) == rows_in
+
+
+def _last_told(partials: list[Partial]) -> dict[Source, int]:
+    return {
+        told.source: told.watermark_ms // PANE_MS for partial in partials for told in partial.told
+    }
+
+
+def _commit(agent: ObserveAgent, position: int, now_ms: int) -> Commit:
+    return agent.commit({Source("predictions", 0): position, Source("features", 0): 0}, now_ms)
+
+
+def test_silence_is_claimed_after_idle_after_and_again_and_again_until_a_row_comes() -> None:
+    agent = _agent()
+    _assign(agent, range(1))
+    ends = ((Source("predictions", 0), 0), (Source("features", 0), 0))
+    agent.step(slice_of([], ends), NOW)
+    assert _commit(agent, 0, NOW).outputs == ()
+    assert _commit(agent, 0, NOW + 5_999).outputs == ()
+    first = _partials(list(_commit(agent, 0, NOW + 6_000).outputs))
+    assert len(first) == SETTINGS.partials_partitions
+    assert {c.source for c in first[0].claims} == {source for source, _ in ends}
+    assert {c.at_ms for c in first[0].claims} == {NOW + 6_000}
+    assert _commit(agent, 0, NOW + 6_500).outputs == ()
+    assert _partials(list(_commit(agent, 0, NOW + 7_000).outputs))[0].claims
+    row = Record(Source("predictions", 0), 0, NOW, row_json("a", NOW), b"a")
+    agent.step(slice_of([row]), NOW + 8_000)
+    after = _partials(list(_commit(agent, 1, NOW + 8_000).outputs))[0]
+    assert [c.source.topic for c in after.claims] == ["features"]
+
+
+def test_a_source_that_never_ends_is_claimed_after_max_hold() -> None:
+    agent = _agent()
+    _assign(agent, range(1))
+    assert _commit(agent, 0, NOW).outputs == ()
+    assert _commit(agent, 0, NOW + 59_999).outputs == ()
+    assert _partials(list(_commit(agent, 0, NOW + 60_000).outputs))[0].claims
+
+
+def test_a_refused_record_becomes_a_dead_letter_with_everything_it_had() -> None:
+    agent = _agent()
+    _assign(agent)
+    source = Source("predictions", 1)
+    bad = Record(source, 7, NOW, b'{"prediction_id": 4', b"k", [("h", b"v"), ("none", b"")])
+    letters = agent.step(slice_of([bad, Record(source, 8, NOW, row_json("b", NOW), b"b")]), NOW)
+    (letter,) = letters
+    record = schemas.decode_avro("dead_letter", letter.value or b"")
+    assert letter.topic == "dead-letters" and letter.key == b"k"
+    assert record["value"] == bad.value and record["reason"] == "malformed"
+    assert (record["topic"], record["partition"], record["offset"]) == ("predictions", 1, 7)
+    assert record["headers"] == [{"name": "h", "value": b"v"}, {"name": "none", "value": b""}]
+    assert record["detail"] and not record["truncated"]
+
+
+def test_a_refused_record_does_not_move_the_watermark() -> None:
+    agent = _agent()
+    _assign(agent)
+    source = Source("predictions", 0)
+    future = row_json("f", NOW + 10_000)
+    agent.step(slice_of([Record(source, 0, NOW, future, b"f")]), NOW)
+    agent.step(slice_of([Record(source, 1, NOW, row_json("a", 5), b"a")]), NOW)
+    partials = _partials(list(_commit(agent, 2, NOW).outputs))
+    assert [g.late_rows for partial in partials for g in partial.groups] == [0]
+    assert not any(partial.told for partial in partials)
+
+
+def test_a_source_of_rubbish_is_paused_then_tried_and_recovers() -> None:
+    agent = _agent()
+    _assign(agent)
+    source = Source("predictions", 0)
+    bad = [Record(source, i, NOW, b"rubbish", b"k") for i in range(100)]
+    agent.step(slice_of(bad), NOW)
+    assert agent.paused(NOW) == {source} and agent.stopped == {source}
+    assert agent.paused(NOW + 30_000) == frozenset() and agent.stopped == {source}
+    agent.step(slice_of(bad[:1]), NOW + 30_000)
+    assert agent.paused(NOW + 30_001) == {source}
+    good = Record(source, 101, NOW, row_json("a", NOW), b"a")
+    agent.step(slice_of([good]), NOW + 60_001)
+    assert agent.stopped == frozenset()
+
+
+def test_rows_of_a_model_without_profile_travel_raw() -> None:
+    agent = _agent(profile=False)
+    _assign(agent)
+    row = Record(Source("predictions", 0), 0, NOW, row_json("a", NOW), b"a")
+    agent.step(slice_of([row]), NOW)
+    groups = [g for p in _partials(list(_commit(agent, 1, NOW).outputs)) for g in p.groups]
+    assert [(g.profile, g.rows) for g in groups] == [("", 1)]
+    assert (groups[0].raw or {})["features.age"] == [41.0]
+
+
+def test_an_aborted_slice_leaves_nothing_behind() -> None:
+    agent = _agent()
+    _assign(agent)
+    row = Record(Source("predictions", 0), 0, NOW, row_json("a", NOW), b"a")
+    agent.step(slice_of([row]), NOW)
+    for task in range(3):
+        agent.drop(task)
+    _assign(agent)
+    agent.step(slice_of([row]), NOW)
+    groups = [g for p in _partials(list(_commit(agent, 1, NOW).outputs)) for g in p.groups]
+    assert [g.rows for g in groups] == [1]
+
+
+def test_nonsense_on_the_profiles_topic_is_survived() -> None:
+    agent = _agent(profile=False)
+    for value in (b"", b"{}", b"[1", b'{"model": 3}', None):
+        assert agent.hear([Broadcast("profiles", 0, NOW, b"k", value)]) == ()
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b'{"version": 99, "sources": []}', b"[]"])
+def test_a_state_that_is_not_ours_is_refused_with_what_to_do(value: bytes) -> None:
+    with pytest.raises(StateError, match="state reset"):
+        read_state(value)
+    with pytest.raises(StateError):
+        _agent().assign(0, {}, {KEY: value})
