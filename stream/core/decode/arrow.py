@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from stream.core.decode.arrow_columns import filled, plain
 from stream.core.decode.arrow_frame import frame_of
 from stream.core.decode.arrow_group import Group, batches_of
-from stream.core.decode.arrow_layout import Layout, is_text, layout_of
+from stream.core.decode.arrow_layout import Layout, layout_of
 from stream.core.decode.assemble import Assembled
 from stream.core.decode.envelope import END_OF_TIME_MS, MAX_ID_BYTES, RefusedError
 from stream.core.decode.limits import DecodeLimits
@@ -87,7 +87,8 @@ class ArrowReader:
             raise RefusedError(Reason.MALFORMED, f"Arrow stream: {broken!r}"[:200]) from broken
         if not any(batch.num_rows for batch in batches):
             raise RefusedError(Reason.EMPTY, "Arrow stream: holds no rows")
-        self._bound(batches)
+        if frame.rows * frame.dictionary_bytes > self._limits.max_unpacked_bytes:
+            self._bound(batches, layout.texts)
         parts = groups.setdefault((key, carries), _Parts(layout))
         first = 0
         for batch in batches:
@@ -106,22 +107,21 @@ class ArrowReader:
                 self._layouts.popitem(last=False)
         return layout
 
-    def _bound(self, batches: Sequence[Any]) -> None:
+    def _bound(self, batches: Sequence[Any], places: Sequence[int]) -> None:
         """A long text in a dictionary stands for as many texts as there are rows."""
         limit = self._limits.max_unpacked_bytes
         for batch in batches:
             rows = batch.num_rows
-            for column in batch.columns:
-                if not pa.types.is_dictionary(column.type) or not is_text(column.type.value_type):
+            for place in places:
+                known = batch.column(place).dictionary
+                if known.nbytes * rows <= limit:
                     continue
-                known = column.dictionary
-                if known.nbytes * rows > limit:
-                    longest = max((len(text or "") for text in known.to_pylist()), default=0)
-                    if longest * rows > limit:
-                        raise RefusedError(
-                            Reason.OVERSIZED,
-                            f"{rows} rows of a text of {longest} characters; at most {limit} bytes",
-                        )
+                longest = max((len(text or "") for text in known.to_pylist()), default=0)
+                if longest * rows > limit:
+                    raise RefusedError(
+                        Reason.OVERSIZED,
+                        f"{rows} rows of a text of {longest} characters; at most {limit} bytes",
+                    )
 
     def _group(
         self,
@@ -137,7 +137,7 @@ class ArrowReader:
         row = (np.arange(len(record), dtype=np.int64) + np.repeat(firsts, sizes)).astype(np.int32)
         group = Group(
             layout=parts.layout,
-            batches=parts.batches,
+            table=pa.Table.from_batches(parts.batches),
             record=record,
             row=row,
             event_time_ms=np.zeros(len(record), dtype=np.int64),
@@ -189,51 +189,50 @@ class _Reasons:
 
 
 def _check_ids(group: Group, reasons: _Reasons) -> None:
-    chunks = group.chunks(group.layout.prediction_id)
+    column = group.column(group.layout.prediction_id)
     detail = f"prediction_id: null, or not of 1 to {MAX_ID_BYTES} bytes"
-    kind = chunks[0].type
+    kind = column.type
     if pa.types.is_fixed_size_binary(kind):
-        if any(chunk.null_count for chunk in chunks):
-            valid = np.concatenate([c.is_valid().to_numpy(zero_copy_only=False) for c in chunks])
-            reasons.add(~valid, Reason.BAD_ID, detail)
+        if column.null_count:
+            reasons.add(~column.is_valid().to_numpy(), Reason.BAD_ID, detail)
         return
     if pa.types.is_dictionary(kind):
-        sizes = np.array([len((text or "").encode()) for text in _texts(chunks)])
+        sizes = np.array([len((text or "").encode()) for text in _texts(column)])
     else:
-        lengths = [pc.binary_length(chunk).fill_null(0) for chunk in chunks]
-        sizes = np.concatenate([length.to_numpy(zero_copy_only=False) for length in lengths])
+        sizes = pc.binary_length(column).fill_null(0).to_numpy()
     reasons.add((sizes < 1) | (sizes > MAX_ID_BYTES), Reason.BAD_ID, detail)
 
 
-def _texts(chunks: Sequence[Any]) -> list[str | None]:
+def _texts(column: Any) -> list[str | None]:
     """The values of a column that is known to be text."""
-    return [None if value is None else str(value) for value in plain(chunks)]
+    return [None if value is None else str(value) for value in plain(column)]
 
 
 def _check_models(group: Group, reasons: _Reasons) -> None:
     if group.layout.model_column is None:
         return
-    models = _texts(group.chunks(group.layout.model_column))
+    models = _texts(group.column(group.layout.model_column))
     sizes = np.array([len(model or "") for model in models])
     reasons.add(sizes == 0, Reason.MISSING_FIELD, "model: is missing")
     too_long = f"longer than {MAX_ID_BYTES} characters"
     reasons.add(sizes > MAX_ID_BYTES, Reason.BAD_ID, f"model: {too_long}")
     if group.layout.version_column is not None:
-        versions = _texts(group.chunks(group.layout.version_column))
+        versions = _texts(group.column(group.layout.version_column))
         sizes = np.array([len(version or "") for version in versions])
         reasons.add(sizes > MAX_ID_BYTES, Reason.BAD_ID, f"version: {too_long}")
 
 
 def _with_times(group: Group, latest: Int64s, reasons: _Reasons) -> Group:
     """The group with its event times; floor of what is finer than a millisecond."""
-    chunks = group.chunks(group.layout.event_time)
-    if pa.types.is_timestamp(chunks[0].type):
-        chunks = [c.cast(pa.timestamp("ms"), safe=False).cast(pa.int64()) for c in chunks]
+    column = group.column(group.layout.event_time)
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
     exact = np.empty(len(group.record), dtype=np.float64)
-    filled(chunks, exact)
-    if any(chunk.null_count for chunk in chunks):
-        valid = np.concatenate([c.is_valid().to_numpy(zero_copy_only=False) for c in chunks])
-        reasons.add(~valid, Reason.MISSING_FIELD, "event_time_ms: is missing")
+    filled(column, exact)
+    if column.null_count:
+        reasons.add(
+            ~column.is_valid().to_numpy(), Reason.MISSING_FIELD, "event_time_ms: is missing"
+        )
     reasons.add(~np.isfinite(exact), Reason.NOT_FINITE_TIME, "event_time_ms: is not finite")
     in_range = (exact >= 0) & (exact < END_OF_TIME_MS)
     times = np.where(in_range, exact, 0).astype(np.int64)

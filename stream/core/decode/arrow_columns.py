@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,65 +19,58 @@ _Floats = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]
 
 
-def filled(chunks: Sequence[Any], out: _Floats) -> _Mask | None:
+def filled(column: Any, out: _Floats) -> _Mask | None:
     """Writes the column's numbers to `out`, NaN where null; the mask of text among them."""
-    kind = chunks[0].type
+    kind = column.type
     if pa.types.is_null(kind):
         out[:] = np.nan
-        return None
-    if pa.types.is_dictionary(kind):
-        if is_text(kind.value_type):
-            out[:] = np.nan
-            return present(chunks)
-        _gather(chunks, out, lambda d: [np.nan if v is None else float(v) for v in d], np.nan)
-        return None
-    if is_text(kind):
+    elif is_text(kind) or (pa.types.is_dictionary(kind) and is_text(kind.value_type)):
         out[:] = np.nan
-        return present(chunks)
-    at = 0
-    for chunk in chunks:
-        end = at + len(chunk)
-        if chunk.null_count and not pa.types.is_floating(kind):
-            chunk = chunk.cast(pa.float64(), safe=False)
-        out[at:end] = chunk.to_numpy(zero_copy_only=False)
-        at = end
+        return present(column)
+    elif pa.types.is_dictionary(kind):
+        _gather(column, out, lambda d: [np.nan if v is None else float(v) for v in d], np.nan)
+    elif column.null_count and not pa.types.is_floating(kind):
+        out[:] = column.cast(pa.float64(), safe=False).to_numpy()
+    else:
+        out[:] = column.to_numpy()
     return None
 
 
-def slots(chunks: Sequence[Any], lookup: Lookup, count: int) -> Int64s:
+def slots(column: Any, lookup: Lookup, count: int) -> Int64s:
     """The slots of a column's values by a categorical variable's look-up."""
     out = np.empty(count, dtype=np.int64)
-    kind = chunks[0].type
+    kind = column.type
     if pa.types.is_null(kind):
         out[:] = lookup[None]
         return out
     if not pa.types.is_dictionary(kind):
         if pa.types.is_float16(kind):
-            chunks = [chunk.cast(pa.float64()) for chunk in chunks]
-        chunks = [chunk.dictionary_encode() for chunk in chunks]
-    _gather(chunks, out, lambda values: [lookup[value] for value in values], lookup[None])
+            column = column.cast(pa.float64())
+        column = column.dictionary_encode()
+    _gather(column, out, lambda values: [lookup[value] for value in values], lookup[None])
     return out
 
 
-def present(chunks: Sequence[Any]) -> _Mask:
+def present(column: Any) -> _Mask:
     """Where a column holds a value that is neither null nor NaN."""
     masks = []
-    for chunk in chunks:
+    for chunk in column.chunks:
         mask = chunk.is_valid().to_numpy(zero_copy_only=False)
         if pa.types.is_dictionary(chunk.type):
             known = np.array([v is not None and v == v for v in chunk.dictionary.to_pylist()])
             if not known.all():
-                mask = np.array([v is not None for v in plain([chunk])], dtype=np.bool_)
+                own = plain(pa.chunked_array([chunk]))
+                mask = np.array([value is not None for value in own], dtype=np.bool_)
         elif pa.types.is_floating(chunk.type):
             mask = mask & ~np.isnan(chunk.to_numpy(zero_copy_only=False))
         masks.append(mask)
     return np.concatenate(masks)
 
 
-def plain(chunks: Sequence[Any]) -> list[Scalar]:
+def plain(column: Any) -> list[Scalar]:
     """The column's values; null and NaN are None. A dictionary's values aren't copied a row."""
     values: list[Scalar] = []
-    for chunk in chunks:
+    for chunk in column.chunks:
         if pa.types.is_dictionary(chunk.type):
             known = [None if v is None or v != v else v for v in _values(chunk.dictionary)]
             values.extend(None if i is None else known[i] for i in chunk.indices.to_pylist())
@@ -94,7 +87,7 @@ def _values(array: Any) -> list[Any]:
 
 
 def _gather(
-    chunks: Sequence[Any],
+    column: Any,
     out: npt.NDArray[Any],
     translate: Callable[[list[Any]], list[Any]],
     null: float,
@@ -103,7 +96,7 @@ def _gather(
     at = 0
     last: Any = None
     table: npt.NDArray[Any] = out[:0]
-    for chunk in chunks:
+    for chunk in column.chunks:
         end = at + len(chunk)
         dictionary = chunk.dictionary
         if last is None or not dictionary.equals(last):

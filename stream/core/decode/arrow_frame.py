@@ -7,6 +7,7 @@ first. Layout: https://arrow.apache.org/docs/format/Columnar.html, Message.fbs a
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from stream.core.decode.envelope import RefusedError
@@ -17,6 +18,7 @@ __all__ = ["Frame", "frame_of"]
 
 _CONTINUATION: Final = 0xFFFFFFFF
 _MAX_MESSAGES: Final = 4_096
+_MAX_KEPT_BYTES: Final = 16_384
 _SCHEMA, _DICTIONARY, _BATCH = 1, 2, 3
 
 _prefix = struct.Struct("<II").unpack_from
@@ -24,13 +26,25 @@ _u32 = struct.Struct("<I").unpack_from
 _i32 = struct.Struct("<i").unpack_from
 _u16 = struct.Struct("<H").unpack_from
 _i64 = struct.Struct("<q").unpack_from
+_extent = struct.Struct("<qq").unpack_from
 
 
 class Frame(NamedTuple):
-    """Where the schema message ends (its bytes tell streams of one schema), and the batches."""
+    """Where the schema message ends (its bytes tell streams of one schema), and what follows."""
 
     schema_end: int
     batches: int
+    rows: int
+    dictionary_bytes: int
+
+
+class _Message(NamedTuple):
+    """A message's kind, its body's length, its rows, and its buffers if they are compressed."""
+
+    kind: int
+    body: int
+    rows: int
+    packed: tuple[tuple[int, int], ...]
 
 
 def frame_of(value: bytes, limits: DecodeLimits) -> Frame:
@@ -42,84 +56,112 @@ def frame_of(value: bytes, limits: DecodeLimits) -> Frame:
 
 
 def _walk(value: bytes, limits: DecodeLimits) -> Frame:
-    at = schema_end = batches = unpacked = rows = 0
+    at = schema_end = batches = unpacked = rows = dictionaries = 0
     for number in range(_MAX_MESSAGES):
         if at == len(value):
             break
         mark, size = _prefix(value, at)
         if mark != _CONTINUATION:
-            raise RefusedError(Reason.MALFORMED, f"Arrow stream: no message at byte {at}")
+            raise _broken(f"no message at byte {at}")
         if size == 0:
             break
         body = at + 8 + size
-        message = _table(value, at + 8)
-        kind = value[_field(value, message, 1)]
-        if (kind == _SCHEMA) != (number == 0):
-            raise RefusedError(Reason.MALFORMED, "Arrow stream: must start with its one schema")
-        length = _i64(value, place)[0] if (place := _field(value, message, 3)) else 0
-        if length < 0 or body + length > len(value):
-            raise RefusedError(Reason.MALFORMED, "Arrow stream: is cut short")
-        if kind == _SCHEMA:
-            schema_end = body + length
+        metadata = value[at + 8 : body]
+        message = _kept(metadata) if size <= _MAX_KEPT_BYTES else _parsed(metadata)
+        at = body + message.body
+        if at > len(value):
+            raise _broken("is cut short")
+        if (message.kind == _SCHEMA) != (number == 0):
+            raise _broken("must start with its one schema")
+        if message.kind == _SCHEMA:
+            schema_end = at
         else:
-            batch = _table(value, _field(value, message, 2))
-            if kind == _DICTIONARY:
-                batch = _table(value, _field(value, batch, 1))
-            else:
-                batches += 1
-                rows += _i64(value, place)[0] if (place := _field(value, batch, 0)) else 0
-            if _field(value, batch, 3):
-                unpacked += _unpacked(value, batch, body, limits)
+            claimed = _unpacked(value, body, message.packed)
+            if message.kind == _DICTIONARY:
+                dictionaries += max(message.body, claimed)
+            batches += message.kind == _BATCH
+            rows += message.rows
+            unpacked += claimed
         if unpacked > limits.max_unpacked_bytes or rows > limits.max_rows_per_record:
             raise RefusedError(
                 Reason.OVERSIZED,
                 f"{rows} rows, {unpacked} bytes unpacked; at most "
                 f"{limits.max_rows_per_record} and {limits.max_unpacked_bytes}",
             )
-        at = body + length
     else:
         raise RefusedError(Reason.OVERSIZED, f"Arrow stream: over {_MAX_MESSAGES} messages")
     if not schema_end:
-        raise RefusedError(Reason.MALFORMED, "Arrow stream: holds no schema")
-    return Frame(schema_end, batches)
+        raise _broken("holds no schema")
+    return Frame(schema_end, batches, rows, dictionaries)
 
 
-def _unpacked(value: bytes, batch: int, body: int, limits: DecodeLimits) -> int:
-    """The bytes that the batch's compressed buffers claim to unpack to (-1: not compressed)."""
-    field = _field(value, batch, 2)
-    if not field:
-        return 0
-    vector = field + _u32(value, field)[0]
+def _unpacked(value: bytes, body: int, packed: tuple[tuple[int, int], ...]) -> int:
+    """What compressed buffers claim to unpack to: the integer that each starts with, -1 if raw."""
     total = 0
-    for i in range(_u32(value, vector)[0]):
-        offset, length = struct.unpack_from("<qq", value, vector + 4 + 16 * i)
+    for offset, length in packed:
         if length <= 0:
             continue
         if not 0 <= offset < len(value):
-            raise RefusedError(Reason.MALFORMED, "Arrow stream: a buffer lies outside")
+            raise _broken("a buffer lies outside")
         claimed = _i64(value, body + offset)[0]
         if claimed < -1:
-            raise RefusedError(Reason.MALFORMED, "Arrow stream: a buffer of negative size")
+            raise _broken("a buffer of negative size")
         total += length if claimed == -1 else claimed
-        if total > limits.max_unpacked_bytes:
-            break
     return total
 
 
-def _table(value: bytes, at: int) -> int:
-    """The position of the table that the offset at `at` points to."""
-    if not at:
-        raise RefusedError(Reason.MALFORMED, "Arrow stream: a message lacks its header")
-    return at + int(_u32(value, at)[0])
+def _parsed(metadata: bytes) -> _Message:
+    """Reads a message's flatbuffer. Raises RefusedError, struct.error or IndexError."""
+    message = _table(metadata, 0)
+    place = _field(metadata, message, 1)
+    kind = metadata[place] if place else 0
+    place = _field(metadata, message, 3)
+    body = int(_i64(metadata, place)[0]) if place else 0
+    if body < 0 or kind not in {_SCHEMA, _DICTIONARY, _BATCH}:
+        raise _broken(f"a message of kind {kind} and {body} bytes")
+    if kind == _SCHEMA:
+        return _Message(kind, body, 0, ())
+    batch = _table(metadata, _header(metadata, message, 2))
+    if kind == _DICTIONARY:
+        batch = _table(metadata, _header(metadata, batch, 1))
+    place = _field(metadata, batch, 0)
+    rows = int(_i64(metadata, place)[0]) if place and kind == _BATCH else 0
+    if rows < 0:
+        raise _broken(f"a batch of {rows} rows")
+    packed: tuple[tuple[int, int], ...] = ()
+    if _field(metadata, batch, 3):
+        vector = _table(metadata, _header(metadata, batch, 2))
+        count = min(_u32(metadata, vector)[0], len(metadata) // 16)
+        packed = tuple(_extent(metadata, vector + 4 + 16 * i) for i in range(count))
+    return _Message(kind, body, rows, packed)
 
 
-def _field(value: bytes, table: int, slot: int) -> int:
+_kept = lru_cache(maxsize=1_024)(_parsed)  # a producer's messages are alike but for their bodies
+
+
+def _header(metadata: bytes, table: int, slot: int) -> int:
+    place = _field(metadata, table, slot)
+    if not place:
+        raise _broken("a message lacks its header")
+    return place
+
+
+def _table(metadata: bytes, at: int) -> int:
+    """The position that the offset at `at` points to."""
+    return at + int(_u32(metadata, at)[0])
+
+
+def _field(metadata: bytes, table: int, slot: int) -> int:
     """The position of a table's field; 0 where it is absent."""
-    vtable = table - _i32(value, table)[0]
+    vtable = table - int(_i32(metadata, table)[0])
     if vtable < 0:
-        raise RefusedError(Reason.MALFORMED, "Arrow stream: a message points outside")
+        raise _broken("a message points outside")
     place = 4 + 2 * slot
-    if place >= _u16(value, vtable)[0]:
+    if place >= _u16(metadata, vtable)[0]:
         return 0
-    offset = int(_u16(value, vtable + place)[0])
+    offset = int(_u16(metadata, vtable + place)[0])
     return table + offset if offset else 0
+
+
+def _broken(what: str) -> RefusedError:
+    return RefusedError(Reason.MALFORMED, f"Arrow stream: {what}")

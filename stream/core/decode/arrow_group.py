@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,18 +31,18 @@ __all__ = ["Group", "batches_of"]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows of one topic in order of (record, row); `batches` joined are as long as the columns."""
+    """Rows of one topic in order of (record, row), as an Arrow table and as columns."""
 
     layout: Layout
-    batches: Sequence[Any]
+    table: Any
     record: npt.NDArray[np.int32]
     row: npt.NDArray[np.int32]
     event_time_ms: Int64s
     carries: npt.NDArray[np.uint8]
 
-    def chunks(self, place: int) -> list[Any]:
-        """A column's chunks."""
-        return [batch.column(place) for batch in self.batches]
+    def column(self, place: int) -> Any:
+        """A column of the table, in chunks."""
+        return self.table.column(place)
 
     def at(self, event_time_ms: Int64s) -> Group:
         """The same rows with these times."""
@@ -52,15 +52,9 @@ class Group:
         """The rows of the mask."""
         if mask.all():
             return self
-        batches, start = [], 0
-        for batch in self.batches:
-            part = mask[start : start + batch.num_rows]
-            start += batch.num_rows
-            if part.any():
-                batches.append(batch if part.all() else batch.filter(pa.array(part)))
         return Group(
             self.layout,
-            batches,
+            self.table.filter(pa.array(mask)),
             self.record[mask],
             self.row[mask],
             self.event_time_ms[mask],
@@ -87,11 +81,11 @@ def _by_model(group: Group) -> Iterator[tuple[ModelKey, Group]]:
         if layout.model is not None:
             yield layout.model, group
         return
-    models = plain(group.chunks(layout.model_column))
+    models = plain(group.column(layout.model_column))
     if layout.version_column is None:
         versions: list[Any] = [""] * len(models)
     else:
-        versions = plain(group.chunks(layout.version_column))
+        versions = plain(group.column(layout.version_column))
     places: dict[ModelKey, list[int]] = {}
     for i, (model, version) in enumerate(zip(models, versions, strict=True)):
         places.setdefault(ModelKey(str(model), version or ""), []).append(i)
@@ -112,7 +106,7 @@ def _batch(rows: Group, plan: Plan) -> Batch:
         if place is None:
             numeric[j] = np.nan
             continue
-        text = filled(rows.chunks(place), numeric[j])
+        text = filled(rows.column(place), numeric[j])
         if text is not None:
             odd.append((j, np.flatnonzero(text)))
     for j, named in enumerate(profile.categorical):
@@ -120,7 +114,7 @@ def _batch(rows: Group, plan: Plan) -> Batch:
         if place is None:
             codes[j] = named.size + MISSING
         else:
-            codes[j] = slots(rows.chunks(place), plan.lookups[j], count)
+            codes[j] = slots(rows.column(place), plan.lookups[j], count)
     known = {variable.name for variable in profile.variables}
     return Batch(
         record=rows.record,
@@ -142,7 +136,7 @@ def _raw(rows: Group, model: ModelKey) -> RawBatch:
         row=rows.row,
         event_time_ms=rows.event_time_ms,
         carries=rows.carries,
-        columns={name: plain(rows.chunks(place)) for name, place in sorted(_carried(rows).items())},
+        columns={name: plain(rows.column(place)) for name, place in sorted(_carried(rows).items())},
     )
 
 
@@ -166,7 +160,7 @@ def _unknown(rows: Group, names: list[str]) -> npt.NDArray[np.int32] | None:
     """How many features of each row, neither null nor NaN, the profile doesn't know."""
     counts = np.zeros(len(rows.record), dtype=np.int32)
     for name in names:
-        chunks = rows.chunks(rows.layout.variables[name])
-        if not pa.types.is_null(chunks[0].type):
-            counts += present(chunks)
+        column = rows.column(rows.layout.variables[name])
+        if not pa.types.is_null(column.type):
+            counts += present(column)
     return counts if counts.any() else None

@@ -24,7 +24,8 @@ class Layout:
     """The columns of a schema by place.
 
     `model` is the schema metadata's, None where it comes in columns (`version_column` None:
-    there is no version). `variables` maps a variable's name to its column.
+    there is no version). `variables` maps a variable's name to its column. `texts` are the
+    columns that are dictionaries of text.
     """
 
     model: ModelKey | None
@@ -34,6 +35,7 @@ class Layout:
     version_column: int | None
     variables: Mapping[str, int]
     has_features: bool
+    texts: tuple[int, ...]
 
     def feature_names(self) -> list[str]:
         """The variables that are features, in the schema's order."""
@@ -67,6 +69,11 @@ def layout_of(schema: Any, limits: DecodeLimits) -> Layout:
         version_column=places.get("version") if model is None else None,
         variables=variables,
         has_features=features > 0,
+        texts=tuple(
+            place
+            for place, column in enumerate(schema)
+            if pa.types.is_dictionary(column.type) and is_text(column.type.value_type)
+        ),
     )
 
 
