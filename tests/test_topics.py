@@ -14,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 
 from stream import schemas
 from stream.adapters.kafka.topics import describe_topics, ensure_topics
-from stream.core.errors import BrokerError, TopicError
+from stream.core.errors import BrokerError, ConfigError, TopicError
 from stream.topics import (
     TOPICS,
     Direction,
@@ -228,6 +228,11 @@ def test_no_broker_is_a_broker_error() -> None:
     conf: dict[str, str | int] = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
     with pytest.raises(BrokerError, match="cannot list"):
         ensure_topics({**conf}, "x.", source_partitions=1, timeout_s=0.5)
+
+
+def test_an_unknown_setting_is_a_config_error() -> None:
+    with pytest.raises(ConfigError, match="nonsense"):
+        ensure_topics({"nonsense": "1"}, "x.", source_partitions=1)
 
 
 def test_the_embedded_cluster_makes_topics_up() -> None:

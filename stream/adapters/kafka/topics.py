@@ -11,10 +11,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     AdminClient,
     ConfigResource,
     NewTopic,
+    PartitionMetadata,
     ResourceType,
     TopicMetadata,
 )
 
+from stream.adapters.kafka.clients import Connection, Property
 from stream.core.errors import BrokerError, TopicError
 from stream.topics import TOPICS, PartitionRule, Topic, partition_count, real_name
 
@@ -52,7 +54,7 @@ class Ensured:
 
 
 def ensure_topics(
-    admin_conf: Mapping[str, str | int | float | bool],
+    admin_conf: Mapping[str, Property],
     prefix: str,
     *,
     source_partitions: int,
@@ -73,10 +75,11 @@ def ensure_topics(
 
     Raises TopicError, naming every problem at once, where a topic has a wrong number of
     partitions or cannot be created; nothing is created then unless all that exist are right.
-    Raises BrokerError where the cluster does not answer within `timeout_s`.
+    Raises BrokerError where the cluster does not answer within `timeout_s`, and ConfigError
+    where librdkafka refuses a setting of `admin_conf`.
     """
     deadline = time.monotonic() + timeout_s
-    admin = AdminClient(dict(admin_conf))
+    admin = _admin(admin_conf)
     if embedded:
         names = {t.name: real_name(prefix, t.name) for t in topics}
         return Ensured({key: _made_up(admin, name, deadline) for key, name in names.items()})
@@ -95,14 +98,14 @@ def ensure_topics(
 
 
 def describe_topics(
-    admin_conf: Mapping[str, str | int | float | bool],
+    admin_conf: Mapping[str, Property],
     prefix: str,
     topics: Sequence[Topic] = TOPICS,
     timeout_s: float = _TIMEOUT_S,
 ) -> tuple[Existing, ...]:
     """Those of the topics that exist, as they are; raises BrokerError without an answer."""
     deadline = time.monotonic() + timeout_s
-    admin = AdminClient(dict(admin_conf))
+    admin = _admin(admin_conf)
     present, _ = _present(admin, prefix, topics, deadline)
     found = [t for t in topics if t.name in present]
     configs = _configs(admin, [real_name(prefix, t.name) for t in found], deadline)
@@ -111,11 +114,16 @@ def describe_topics(
             topic=each,
             name=real_name(prefix, each.name),
             partitions=len(present[each.name].partitions),
-            replication=min(len(p.replicas) for p in present[each.name].partitions.values()),
+            replication=min(map(_replicas, present[each.name].partitions.values()), default=0),
             config=configs[real_name(prefix, each.name)],
         )
         for each in found
     )
+
+
+def _admin(admin_conf: Mapping[str, Property]) -> AdminClient:
+    servers = str(admin_conf.get("bootstrap.servers", ""))
+    return Connection(servers, "driftstream-topics", admin_conf).admin()
 
 
 def _left(deadline: float) -> float:
@@ -277,6 +285,10 @@ def _configs(
             ) from failed
         found[resource.name] = {e.name: e.value for e in entries.values() if e.value is not None}
     return found
+
+
+def _replicas(partition: PartitionMetadata) -> int:
+    return len(partition.replicas)
 
 
 def _said(failed: KafkaException) -> str:
