@@ -37,10 +37,19 @@ class Document(BaseModel):
 
 
 _D = TypeVar("_D", bound=Document)
+_NOT_PLAIN = frozenset({"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"})
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as written, but a key may stand only once."""
+    """YAML 1.2's sense of plain words, and a key may stand only once.
+
+    Classes called yes, no, on and off, and days, are texts; only true and false are booleans.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # the library reads it as a class's attribute
+        first: [(tag, pattern) for tag, pattern in pairs if tag not in _NOT_PLAIN]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping; a ConstructorError where a key stands twice."""
@@ -52,6 +61,11 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"(?:true|false|True|False|TRUE|FALSE)$"), list("tfTF")
+)
 
 
 def read_yaml(path: Path) -> list[object]:
