@@ -163,9 +163,7 @@ def test_bins_equal_searchsorted_also_where_edges_nearly_coincide(seed: int) -> 
         numeric(f"features.x{i}", np.unique(np.quantile(x, np.linspace(0, 1, 65))).tolist())
         for i, x in enumerate(samples)
     ]
-    known = dataclasses.replace(
-        profile("m", rng), numeric=tuple(variables), model=ModelKey("m", "")
-    )
+    known = dataclasses.replace(profile("m", rng), numeric=tuple(variables))
     edges = np.concatenate([v.edges for v in variables])
     around = np.concatenate([edges, np.nextafter(edges, np.inf), np.nextafter(edges, -np.inf)])
     values = np.append(around, [np.inf, -np.inf, np.nan, 0.0, -0.0])
