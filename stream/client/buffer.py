@@ -96,6 +96,15 @@ class Buffer(Generic[T]):
                 self._wanted = None
             return self._pop(most)
 
+    def await_rows(self, seconds: float) -> bool:
+        """True as soon as there is an entry, False after that many seconds."""
+        with self._lock:
+            if not self._entries:
+                self._wanted = 1
+                self._filled.wait(seconds)
+                self._wanted = None
+            return bool(self._entries)
+
     def hurry(self, more: int) -> None:
         """Lets `take` wait for nothing, from +1 until the matching −1."""
         with self._lock:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from stream.client.scalars import PLAIN, check_status, check_time, id_bytes, scalar
+from stream.client.scalars import PLAIN, check_status, check_time, id_bytes, new_id, scalar
 from stream.core.errors import SchemaError
 from stream.core.records import Scalar
 
 __all__ = [
     "Column",
     "check_lengths",
+    "check_values",
     "event_times",
     "gather",
     "length_of",
@@ -107,7 +107,10 @@ def rows_of(columns: Mapping[str, Column], rows: int) -> Iterator[dict[str, Any]
     nested: dict[str, dict[str, list[Any]]] = {}
     for path, column in columns.items():
         group, dot, name = path.partition(".")
-        values = _checked_values(column, path, group)
+        values: list[Any] = plain_values(column, path)
+        check_values(values, path)
+        if path == "status":
+            values = [check_status(value) for value in values]
         if dot:
             nested.setdefault(group, {})[name] = values
         else:
@@ -123,17 +126,17 @@ def rows_of(columns: Mapping[str, Column], rows: int) -> Iterator[dict[str, Any]
     return (dict(zip(flat, row, strict=True)) for row in zip(*flat.values(), strict=True))
 
 
-def _checked_values(column: Column, path: str, group: str) -> list[Any]:
-    values: list[Any] = plain_values(column, path)
-    wanted = _WANTED.get(group)
-    if wanted is not None:
-        allowed, called = wanted
-        for row, value in enumerate(values):
-            if type(value) not in allowed:
-                raise SchemaError(f"{path}[{row}]: is {value!r}, wants {called}")
-    if group == "status":
-        values = [check_status(value) for value in values]
-    return values
+def check_values(values: Sequence[Any], path: str) -> None:
+    """Raises SchemaError where a plain value is not of the type that its path calls for."""
+    wanted = _WANTED.get(path.partition(".")[0])
+    if wanted is None:
+        return
+    allowed, called = wanted
+    if allowed.issuperset(map(type, values)):
+        return
+    for row, value in enumerate(values):
+        if type(value) not in allowed:
+            raise SchemaError(f"{path}[{row}]: is {value!r}, wants {called}")
 
 
 def _present(row: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +147,7 @@ def _present(row: dict[str, Any]) -> dict[str, Any]:
 def prediction_ids(ids: Column | None, rows: int) -> tuple[list[str], list[bytes]]:
     """Ids as text and as keys; new UUIDs where None is given."""
     if ids is None:
-        texts = [str(uuid.uuid4()) for _ in range(rows)]
+        texts = [new_id() for _ in range(rows)]
         return texts, [text.encode() for text in texts]
     listed = _listed(ids)
     return [str(value) for value in listed], [id_bytes(value) for value in listed]

@@ -73,13 +73,14 @@ class Feeder:
             options.on_full,
             options.block_seconds,
         )
-        self.producer: Producer | None = self._connect()
         self._delivered = 0
         self._failed = 0
         self._outstanding = 0
         self._prepared = False
+        self._broken = False
         self._deadline: float | None = None
         self.gave_up = 0
+        self.producer: Producer | None = self._connect()
         self._settled = threading.Condition()
         self._waiting = 0
         self._thread = threading.Thread(target=self._run, name="driftstream-sdk", daemon=True)
@@ -143,12 +144,23 @@ class Feeder:
         producer = self.producer
         assert producer is not None  # noqa: S101  # only this thread takes it away
         while not self._is_done():
-            sent = self._prepare(producer) and self._send_due(producer)
-            producer.poll(0 if sent or not self._outstanding else _POLL_SECONDS)
+            try:
+                self._turn(producer)
+            except Exception as fault:  # noqa: BLE001  # a thread's boundary; a user's callback
+                self.notices.warn("fault", f"{self._options.topic}: {fault!r}")
+                self._pause(_RETRY_SECONDS)
             self._tell()
+            if self._broken:
+                self._write_off(producer)
+                producer = self.producer = self._connect()
+                self._broken = False
         self._give_up(producer)
         self._tell()
         self.producer = None  # the last reference: librdkafka ends with this thread
+
+    def _turn(self, producer: Producer) -> None:
+        sent = self._prepare(producer) and self._send_due(producer)
+        producer.poll(0 if sent or not self._outstanding else _POLL_SECONDS)
 
     def _is_done(self) -> bool:
         if self._deadline is None:
@@ -158,6 +170,8 @@ class Feeder:
     def _prepare(self, producer: Producer) -> bool:
         if self._prepared:
             return True
+        if not self.buffer.await_rows(_IDLE_SECONDS):
+            return False
         reason = self._packer.prepare(producer, self._options.topic)
         self._prepared = reason is None
         if reason is not None:
@@ -186,8 +200,13 @@ class Feeder:
         return True
 
     def _pack(self, entries: Sequence[Entry[Any]]) -> list[Record]:
-        records = self._packer.pack(entries)
-        lost = sum(entry.rows for entry in entries) - sum(record.rows for record in records)
+        rows = sum(entry.rows for entry in entries)
+        try:
+            records = self._packer.pack(entries)
+        except Exception:
+            self._failed += rows
+            raise
+        lost = rows - sum(record.rows for record in records)
         if lost:
             self._failed += lost
             self.notices.warn("size", f"{self._options.topic}: {lost} rows are too large to send")
@@ -241,18 +260,23 @@ class Feeder:
         self.notices.warn(error.name(), f"{topic}: {rows} rows were not delivered: {error.str()}")
 
     def _hear_error(self, error: KafkaError) -> None:
+        self._broken = self._broken or error.fatal()
         self.notices.warn(error.name(), f"{self._options.topic}: {error.str()}")
 
     def _give_up(self, producer: Producer) -> None:
         lost = self.gave_up = self.counters.buffered
         self.buffer.clear()
+        self._write_off(producer)
+        if lost:
+            self.notices.warn("lost", f"{self._options.topic}: ended with {lost} rows unsent")
+
+    def _write_off(self, producer: Producer) -> None:
+        """Counts as failed what librdkafka holds and cannot deliver."""
         if self._outstanding:
             producer.purge()
             producer.poll(_POLL_SECONDS)
         self._failed += self._outstanding
         self._outstanding = 0
-        if lost:
-            self.notices.warn("lost", f"{self._options.topic}: ended with {lost} rows unsent")
 
     def _tell(self) -> None:
         if self._waiting:

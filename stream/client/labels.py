@@ -15,9 +15,8 @@ from stream.client.columns import (
     plain_values,
     prediction_ids,
 )
-from stream.client.logger import RowLogger, row_encoder, row_packer
+from stream.client.logger import RowLogger
 from stream.client.options import Format, KafkaValue, OnFull, Options, connection, topic_name
-from stream.client.outbox import Outbox
 from stream.client.scalars import check_time, id_bytes, scalar
 from stream.core.errors import SchemaError
 from stream.core.records import Scalar
@@ -64,8 +63,7 @@ class LabelLogger(RowLogger):
             exit_seconds=exit_seconds,
             registry_url=registry_url,
         )
-        self._encode = row_encoder(options, _SCHEMA)
-        super().__init__(options, Outbox(options, lambda: row_packer(options, _SCHEMA)))
+        super().__init__(options, _SCHEMA, {})
 
     def log(
         self,
@@ -84,7 +82,7 @@ class LabelLogger(RowLogger):
         key = id_bytes(prediction_id)
         plain = _label(scalar(label, "label"), "label")
         row = _row(str(prediction_id), plain, check_time(event_time_ms), _model(model))
-        self._put_rows(((key, row),), self._encode)
+        self._put_rows(((key, row),))
 
     def log_columns(
         self,
@@ -100,19 +98,13 @@ class LabelLogger(RowLogger):
         if hasattr(event_time_ms, "__len__"):
             sized["event_time_ms"] = event_time_ms
         check_lengths(rows, sized)
-        ids, keys = prediction_ids(prediction_id, rows)
-        labels = plain_values(label, "label")
-        times = event_times(event_time_ms, rows)
-        name = _model(model)
-        self._put_rows(
-            (
-                (key, _row(text, _label(plain, f"label[{i}]"), time_ms, name))
-                for i, (text, key, plain, time_ms) in enumerate(
-                    zip(ids, keys, labels, times, strict=True)
-                )
-            ),
-            self._encode,
-        )
+        _, keys = prediction_ids(prediction_id, rows)
+        for i, plain in enumerate(plain_values(label, "label")):
+            _label(plain, f"label[{i}]")
+        columns = {"label": label}
+        if _model(model) is not None:
+            columns["model"] = [model] * rows
+        self._put_columns(keys, event_times(event_time_ms, rows), columns)
 
 
 def _row(prediction_id: str, label: Scalar, time_ms: int, model: str | None) -> dict[str, Any]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from types import TracebackType
+from collections.abc import Iterable, Mapping
+from functools import partial
+from types import ModuleType, TracebackType
 from typing import Any, Self
 
 from stream.client.buffer import Entry
+from stream.client.columns import Column, rows_of
 from stream.client.encode import Encode, avro_encoder, encode_json
 from stream.client.feeder import Counters, Packer
 from stream.client.options import Options
 from stream.client.outbox import Outbox
 from stream.client.packers import FramedPacker, RowPacker
-from stream.core.errors import SchemaError
+from stream.core.errors import ConfigError, SchemaError
 
-__all__ = ["RowLogger", "row_encoder", "row_packer"]
+__all__ = ["RowLogger"]
 
 _CLOSE_SECONDS = 10.0
 
@@ -22,9 +24,11 @@ _CLOSE_SECONDS = 10.0
 class RowLogger:
     """Buffers rows and sends them from a thread of its own. Safe for threads and forks."""
 
-    def __init__(self, options: Options, outbox: Outbox) -> None:
+    def __init__(self, options: Options, schema_name: str, shared: Mapping[str, str]) -> None:
         self._options = options
-        self._outbox = outbox
+        self._shared = shared
+        self._encode = _encoder(options, schema_name)
+        self._outbox = Outbox(options, partial(_packer, options, schema_name, shared))
 
     @property
     def counters(self) -> Counters:
@@ -57,31 +61,66 @@ class RowLogger:
     ) -> None:
         self.close()
 
-    def _put_rows(self, rows: Iterable[tuple[bytes, dict[str, Any]]], encode: Encode) -> None:
-        """Encodes all rows, then buffers them: a row that does not fit leaves nothing behind."""
-        entries = []
-        for key, row in rows:
-            body = encode(row)
-            size = len(body) + len(key)
-            if size > self._options.max_record_bytes:
-                raise SchemaError(
-                    f"prediction {row['prediction_id']!r}: {size} bytes are more than the "
-                    f"{self._options.max_record_bytes} a record may have: log fewer features"
-                )
-            entries.append(Entry(key, body, 1, size))
-        self._outbox.put(entries)
+    def _put_rows(self, rows: Iterable[tuple[bytes, dict[str, Any]]]) -> None:
+        """Buffers all rows, each with its key; one that cannot be sent leaves nothing behind."""
+        if self._options.format == "arrow":
+            self._outbox.put(_arrow().row_entries(rows))
+        else:
+            self._outbox.put([self._encoded(key, row) for key, row in rows])
+
+    def _put_columns(
+        self, keys: list[bytes], times: list[int], columns: Mapping[str, Column]
+    ) -> None:
+        """Buffers rows given as columns by path, as one table where the format is Arrow."""
+        ids = [key.decode() for key in keys]
+        if self._options.format == "arrow":
+            entries = _arrow().column_entries(self._options, ids, times, columns)
+            if entries is not None:
+                self._outbox.put(entries)
+                return
+        identity = zip(keys, ids, times, rows_of(columns, len(keys)), strict=True)
+        self._put_rows(
+            (key, {"prediction_id": text, **self._shared, "event_time_ms": time_ms, **values})
+            for key, text, time_ms, values in identity
+        )
+
+    def _encoded(self, key: bytes, row: dict[str, Any]) -> Entry[bytes]:
+        body = self._encode(row)
+        size = len(body) + len(key)
+        if size > self._options.max_record_bytes:
+            raise SchemaError(
+                f"prediction {row['prediction_id']!r}: {size} bytes are more than the "
+                f"{self._options.max_record_bytes} a record may have: log fewer features"
+            )
+        return Entry(key, body, 1, size)
 
 
-def row_encoder(options: Options, schema_name: str) -> Encode:
-    """How rows of that schema are encoded in the format that the options name."""
-    return encode_json if options.format == "json" else avro_encoder(schema_name)
+def _encoder(options: Options, schema_name: str) -> Encode:
+    return avro_encoder(schema_name) if options.format == "avro" else encode_json
 
 
-def row_packer(options: Options, schema_name: str) -> Packer:
-    """How encoded rows of that schema become records."""
-    if options.format == "json":
-        return RowPacker()
+def _packer(options: Options, schema_name: str, shared: Mapping[str, str]) -> Packer:
+    """How buffered rows of that schema become records."""
+    if options.format == "arrow":
+        most_rows = max(1, options.outstanding_rows // 2)
+        packer: Packer = _arrow().ArrowPacker(
+            shared, options.batch_rows, most_rows, options.max_record_bytes
+        )
+        return packer
     if options.registry_url is not None:
         return FramedPacker(options.registry_url, schema_name)
-    name = schema_name.encode()
-    return RowPacker([("content-type", b"application/avro"), ("schema", name)])
+    if options.format == "avro":
+        name = schema_name.encode()
+        return RowPacker([("content-type", b"application/avro"), ("schema", name)])
+    return RowPacker()
+
+
+def _arrow() -> ModuleType:
+    """The module that needs pyarrow."""
+    try:
+        from stream.client import arrow
+    except ImportError as missing:
+        raise ConfigError(
+            "format: arrow needs pyarrow: pip install 'driftstream[arrow]'"
+        ) from missing
+    return arrow

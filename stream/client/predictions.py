@@ -13,15 +13,14 @@ from stream.client.columns import (
     gather,
     length_of,
     prediction_ids,
-    rows_of,
 )
-from stream.client.logger import RowLogger, row_encoder, row_packer
+from stream.client.logger import RowLogger
 from stream.client.options import Format, KafkaValue, OnFull, Options, connection, topic_name
-from stream.client.outbox import Outbox
 from stream.client.scalars import (
     check_status,
     check_time,
     id_bytes,
+    new_id,
     number,
     numbers_by_name,
     scalar,
@@ -89,10 +88,7 @@ class PredictionLogger(RowLogger):
             exit_seconds=exit_seconds,
             registry_url=registry_url,
         )
-        self._model = model
-        self._version = version
-        self._encode = row_encoder(options, _SCHEMA)
-        super().__init__(options, Outbox(options, lambda: row_packer(options, _SCHEMA)))
+        super().__init__(options, _SCHEMA, {"model": model, "version": version})
 
     def log(
         self,
@@ -116,12 +112,11 @@ class PredictionLogger(RowLogger):
         Raises SchemaError, naming the field, where a value cannot be logged; nothing is buffered
         then. BufferFullError as the class says.
         """
-        text = str(uuid.uuid4()) if prediction_id is None else str(prediction_id)
+        text = new_id() if prediction_id is None else str(prediction_id)
         key = text.encode() if prediction_id is None else id_bytes(prediction_id)
         row: dict[str, Any] = {
             "prediction_id": text,
-            "model": self._model,
-            "version": self._version,
+            **self._shared,
             "event_time_ms": check_time(event_time_ms),
         }
         if features is not None:
@@ -138,7 +133,7 @@ class PredictionLogger(RowLogger):
             row["latency_ms"] = number(latency_ms, "latency_ms")
         if status is not None:
             row["status"] = check_status(status)
-        self._put_rows(((key, row),), self._encode)
+        self._put_rows(((key, row),))
         return text
 
     def log_columns(
@@ -177,27 +172,8 @@ class PredictionLogger(RowLogger):
         check_lengths(rows, sized)
         ids, keys = prediction_ids(prediction_id, rows)
         times = event_times(event_time_ms, rows)
-        self._put_columns(ids, keys, times, columns)
+        self._put_columns(keys, times, columns)
         return ids
-
-    def _put_columns(
-        self, ids: list[str], keys: list[bytes], times: list[int], columns: dict[str, Column]
-    ) -> None:
-        identity = zip(ids, keys, times, rows_of(columns, len(ids)), strict=True)
-        rows = (
-            (
-                key,
-                {
-                    "prediction_id": text,
-                    "model": self._model,
-                    "version": self._version,
-                    "event_time_ms": time_ms,
-                    **values,
-                },
-            )
-            for text, key, time_ms, values in identity
-        )
-        self._put_rows(rows, self._encode)
 
 
 def _check_names(model: object, version: object) -> None:

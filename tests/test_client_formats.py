@@ -1,0 +1,344 @@
+"""Avro and Arrow on the wire, and columns in every format."""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import fastavro
+import numpy as np
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from stream import schemas
+from stream.client import LabelLogger, PredictionLogger
+from stream.client.options import Format
+from stream.core.errors import SchemaError
+from stream.core.partitioner import partitions_of
+from tests.conftest import Kafka
+from tests.kafka_io import Read, create_topic, read_all
+
+NOW_MS = 1_760_000_000_000
+PARTITIONS = 3
+FORMATS: tuple[Format, ...] = ("json", "avro", "arrow")
+
+Logger = Callable[..., PredictionLogger]
+
+
+@pytest.fixture
+def topic(kafka: Kafka, unique: str) -> str:
+    create_topic(kafka.bootstrap_servers, f"{unique}predictions", PARTITIONS)
+    return f"{unique}predictions"
+
+
+@pytest.fixture
+def logger(kafka: Kafka, unique: str, topic: str) -> Logger:
+    del topic
+
+    def make(**settings: Any) -> PredictionLogger:
+        return PredictionLogger(
+            model="credit",
+            version="3",
+            bootstrap_servers=kafka.bootstrap_servers,
+            topic_prefix=unique,
+            **settings,
+        )
+
+    return make
+
+
+def arrow_table(record: Read) -> Any:
+    assert record.headers == (("content-type", b"application/vnd.apache.arrow.stream"),)
+    assert record.key is None
+    return pa.ipc.open_stream(record.value).read_all()
+
+
+def arrow_rows(record: Read) -> list[dict[str, Any]]:
+    table = arrow_table(record)
+    shared = {name.decode(): text.decode() for name, text in table.schema.metadata.items()}
+    rows = []
+    for flat in table.to_pylist():
+        row: dict[str, Any] = dict(shared)
+        for path, value in flat.items():
+            group, dot, name = path.partition(".")
+            if dot:
+                row.setdefault(group, {})[name] = value
+            else:
+                row[path] = value
+        if isinstance(row["prediction_id"], bytes):
+            row["prediction_id"] = str(uuid.UUID(bytes=row["prediction_id"]))
+        rows.append(row)
+    return rows
+
+
+def rows_of(record: Read) -> list[dict[str, Any]]:
+    headers = dict(record.headers)
+    if headers.get("content-type") == b"application/avro":
+        assert headers["schema"] == b"prediction"
+        row = schemas.decode_avro("prediction", record.value or b"")
+        return [{name: value for name, value in row.items() if value not in (None, {})}]
+    if headers:
+        return arrow_rows(record)
+    return [orjson.loads(record.value or b"")]
+
+
+def all_rows(kafka: Kafka, topic: str) -> dict[str, dict[str, Any]]:
+    rows = {}
+    for record in read_all(kafka.bootstrap_servers, topic):
+        for row in rows_of(record):
+            key = row["prediction_id"]
+            assert record.partition == partitions_of([key.encode()], PARTITIONS)[0]
+            rows[key] = row
+    return rows
+
+
+@pytest.mark.parametrize("wire", FORMATS)
+def test_a_row_is_the_same_in_every_format(
+    kafka: Kafka, topic: str, logger: Logger, wire: Format
+) -> None:
+    with logger(format=wire) as each:
+        key = each.log(
+            features={"age": 41, "income": 1.5, "state": "CA", "new": True, "gone": None},
+            prediction="approve",
+            score={"approve": 0.83, "deny": 0.17},
+            event_time_ms=NOW_MS,
+            tags={"country": "US"},
+            attributions={"age": 0.12},
+            latency_ms=12.5,
+            status="ok",
+        )
+    assert all_rows(kafka, topic) == {
+        key: {
+            "prediction_id": key,
+            "model": "credit",
+            "version": "3",
+            "event_time_ms": NOW_MS,
+            "features": {"age": 41, "income": 1.5, "state": "CA", "new": True, "gone": None},
+            "prediction": "approve",
+            "score": {"approve": 0.83, "deny": 0.17},
+            "tags": {"country": "US"},
+            "attributions": {"age": 0.12},
+            "latency_ms": 12.5,
+            "status": "ok",
+        }
+    }
+
+
+def numpy_columns() -> dict[str, Any]:
+    return {
+        "features": {
+            "age": np.arange(100, dtype=np.float32),
+            "n": np.arange(100),
+            "state": np.array(["CA", "NY"] * 50),
+            "mixed": [1, "two"] * 50,
+        },
+        "prediction": np.arange(100) % 2,
+        "score": np.linspace(0, 1, 100),
+    }
+
+
+def pandas_columns() -> dict[str, Any]:
+    columns = numpy_columns()
+    frame = pd.DataFrame(columns["features"])
+    return {**columns, "features": frame, "score": pd.Series(columns["score"])}
+
+
+def arrow_columns() -> dict[str, Any]:
+    columns = numpy_columns()
+    del columns["features"]["mixed"]
+    table = pa.table(columns["features"])
+    return {**columns, "features": table, "score": pa.array(columns["score"])}
+
+
+@pytest.mark.parametrize("wire", FORMATS)
+@pytest.mark.parametrize("columns", [numpy_columns, pandas_columns, arrow_columns])
+def test_columns_are_the_rows_they_stand_for(
+    kafka: Kafka,
+    topic: str,
+    logger: Logger,
+    wire: Format,
+    columns: Callable[[], dict[str, Any]],
+) -> None:
+    given = columns()
+    with logger(format=wire) as each:
+        ids = each.log_columns(**given, event_time_ms=NOW_MS)
+        assert each.flush()
+        assert each.counters == (100, 0, 0, 0)
+    rows = all_rows(kafka, topic)
+    assert sorted(rows) == sorted(ids)
+    for place, key in enumerate(ids):
+        row = rows[key]
+        features = {"age": float(place), "n": place, "state": ("CA", "NY")[place % 2]}
+        if "mixed" in given["features"]:
+            features["mixed"] = (1, "two")[place % 2]
+        assert row["features"] == features
+        assert row["prediction"] == place % 2
+        assert row["score"] == pytest.approx(place / 99)
+        assert (row["model"], row["version"], row["event_time_ms"]) == ("credit", "3", NOW_MS)
+
+
+def test_arrow_batches_are_small_and_typed(kafka: Kafka, topic: str, logger: Logger) -> None:
+    rows = 6_000
+    ages = np.random.default_rng(7).normal(size=rows).astype(np.float32)
+    with logger(format="arrow") as each:
+        each.log_columns(features={"age": ages, "state": ["CA", "NY", "WA"] * 2_000})
+    tables = [arrow_table(record) for record in read_all(kafka.bootstrap_servers, topic)]
+    assert sum(table.num_rows for table in tables) == rows
+    assert max(table.num_rows for table in tables) <= 1_000
+    assert len(tables) <= 2 * rows // 1_000 + PARTITIONS
+    for table in tables:
+        kinds = {field.name: str(field.type) for field in table.schema}
+        assert kinds == {
+            "prediction_id": "fixed_size_binary[16]",
+            "event_time_ms": "int64",
+            "features.age": "float",
+            "features.state": "dictionary<values=string, indices=int8, ordered=0>",
+        }
+
+
+def test_an_arrow_batch_too_large_for_a_record_is_split(
+    kafka: Kafka, topic: str, logger: Logger
+) -> None:
+    texts = [f"{number:04d}" + "x" * 5_000 for number in range(600)]
+    with logger(format="arrow", kafka={"message.max.bytes": 300_000}) as each:
+        ids = each.log_columns(features={"text": texts})
+        assert each.flush()
+        assert each.counters == (600, 0, 0, 0)
+    rows = all_rows(kafka, topic)
+    assert [rows[key]["features"]["text"] for key in ids] == texts
+
+
+def test_arrow_rows_wait_for_others_but_not_for_long(
+    kafka: Kafka, topic: str, logger: Logger
+) -> None:
+    with logger(format="arrow", linger_seconds=0.2) as each:
+        ids = [each.log(features={"x": number}) for number in range(50)]
+        ids += [each.log(features={"x": "a text where numbers were"}), each.log()]
+        assert each.flush()
+    assert sorted(all_rows(kafka, topic)) == sorted(ids)
+    assert len(read_all(kafka.bootstrap_servers, topic)) <= 3 * PARTITIONS
+
+
+@pytest.mark.parametrize("wire", FORMATS)
+def test_what_json_cannot_say(kafka: Kafka, topic: str, logger: Logger, wire: Format) -> None:
+    with logger(format=wire) as each:
+        key = each.log(features={"up": math.inf, "down": -math.inf, "nan": math.nan, "n": None})
+    (record,) = read_all(kafka.bootstrap_servers, topic)
+    if wire == "json":
+        assert b'{"up":Infinity,"down":-Infinity,"nan":null,"n":null}' in (record.value or b"")
+        return
+    (row,) = rows_of(record)
+    assert row["prediction_id"] == key
+    assert (row["features"]["up"], row["features"]["down"]) == (math.inf, -math.inf)
+    assert math.isnan(row["features"]["nan"])
+
+
+@pytest.mark.parametrize("wire", FORMATS)
+def test_labels(kafka: Kafka, unique: str, wire: Format) -> None:
+    topic = f"{unique}labels"
+    create_topic(kafka.bootstrap_servers, topic, PARTITIONS)
+    with LabelLogger(
+        bootstrap_servers=kafka.bootstrap_servers, topic_prefix=unique, format=wire
+    ) as each:
+        each.log("a", "approve", event_time_ms=NOW_MS)
+        each.log_columns(["b", "c"], [1, None], event_time_ms=NOW_MS, model="credit")
+    labels = {}
+    for record in read_all(kafka.bootstrap_servers, topic):
+        if wire == "json":
+            rows = [orjson.loads(record.value or b"")]
+        elif wire == "avro":
+            assert dict(record.headers)["schema"] == b"label"
+            rows = [schemas.decode_avro("label", record.value or b"")]
+        else:
+            rows = arrow_table(record).to_pylist()
+        labels.update({row["prediction_id"]: (row["label"], row.get("model")) for row in rows})
+    assert labels == {"a": ("approve", None), "b": (1, "credit"), "c": (None, "credit")}
+
+
+class Registry(BaseHTTPRequestHandler):
+    """The one call of a Schema Registry that a producer makes; it fails the first time."""
+
+    calls: list[tuple[str, dict[str, Any]]]
+
+    def do_POST(self) -> None:
+        body = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.calls.append((self.path, body))
+        first = len(self.calls) == 1
+        answer = b'{"error_code": 50001, "message": "starting"}' if first else b'{"id": 258}'
+        self.send_response(500 if first else 200)
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def registry() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
+    calls: list[tuple[str, dict[str, Any]]] = []
+    handler = type("Handler", (Registry,), {"calls": calls})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", calls
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_avro_in_a_registrys_frame(
+    kafka: Kafka,
+    topic: str,
+    logger: Logger,
+    registry: tuple[str, list[tuple[str, dict[str, Any]]]],
+) -> None:
+    url, calls = registry
+    with logger(format="avro", registry_url=url) as each:
+        key = each.log(features={"age": 41})
+    (record,) = read_all(kafka.bootstrap_servers, topic)
+    assert record.headers == ()
+    value = record.value or b""
+    assert struct.unpack(">bI", value[:5]) == (0, 258)
+    path, body = calls[-1]
+    assert path == f"/subjects/{topic}-value/versions"
+    written = fastavro.parse_schema(orjson.loads(body["schema"]))
+    row: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), written, None)
+    assert row["prediction_id"] == key
+    assert row["features"] == {"age": 41}
+
+
+@pytest.mark.parametrize("wire", FORMATS)
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"features": {"a": [1, 2]}, "prediction": [1]}, "prediction: has 1 values"),
+        ({"features": {"a": np.ones((2, 2))}}, "features.a: has 2 dimensions"),
+        ({"features": {"a": [1, [2]]}}, r"features.a\[1\]: is \[2\]"),
+        ({"features": {1: [1]}}, "features: has the column 1"),
+        ({"features": 5}, "features: is a int"),
+        ({"features": {"a": [1]}, "score": ["high"]}, r"score\[0\]: is 'high'"),
+        ({"features": {"a": [1]}, "tags": {"t": [1]}}, r"tags.t\[0\]: is 1"),
+        ({"features": {"a": [1]}, "prediction_id": [""]}, "prediction_id: has 0 bytes"),
+        ({"features": {"a": [1]}, "event_time_ms": [None]}, "event_time_ms: has a missing"),
+        ({"features": {"a": [1]}, "status": ["bad"]}, "status: is 'bad'"),
+        ({}, "has no column"),
+    ],
+)
+def test_wrong_columns_are_named_and_nothing_is_buffered(
+    wire: Format, columns: dict[str, Any], said: str
+) -> None:
+    each = PredictionLogger(
+        model="m", bootstrap_servers="127.0.0.1:1", format=wire, exit_seconds=0.0
+    )
+    with pytest.raises(SchemaError, match=said):
+        each.log_columns(**columns)
+    assert each.counters.buffered == 0
+    assert each.close(0.0)
