@@ -10,6 +10,7 @@ import typer
 from stream.cli.options import JsonFlag, with_settings
 from stream.cli.output import instant, print_json
 from stream.cli.reading import FromBeginning, Max, Timeout
+from stream.cli.windows import model_name
 from stream.client import Alert, AlertSubscriber
 from stream.core.errors import BrokerError
 from stream.core.specs import Severity
@@ -72,7 +73,7 @@ def _show(alert: Alert, *, as_json: bool) -> None:
     if as_json:
         print_json({"id": alert.id, "type": alert.type, "source": alert.source, **alert.data})
         return
-    model = f"{alert.model}@{alert.version}"
+    model = model_name(alert.model, alert.version)
     when = instant(alert.at_ms)
     print(
         f"{when}  {alert.severity.value:8}  {alert.state:8}  {model}  {alert.summary}", flush=True

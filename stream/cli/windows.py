@@ -13,7 +13,7 @@ from stream.cli.output import instant, say
 from stream.cli.reading import FromBeginning, Max, Timeout, read_topic
 from stream.settings import Settings
 
-__all__ = ["app", "window_line"]
+__all__ = ["app", "model_name", "window_line"]
 
 app = typer.Typer(help="Closed windows: their counts, scores and drifted features.")
 
@@ -54,9 +54,14 @@ def tail(
             return
 
 
+def model_name(model: str, version: str) -> str:
+    """A model as people write it: credit@3, or credit where it has no version."""
+    return f"{model}@{version}" if version else model
+
+
 def window_line(window: Mapping[str, Any]) -> str:
     """A window in one line for people: when, which model, how many rows, what drifted."""
-    model = f"{window['model']}@{window['version']}"
+    model = model_name(window["model"], window["version"])
     when = f"{instant(window['start_ms'])} - {instant(window['end_ms'])[11:]}"
     line = f"{when}  {model}  {window['rows']:,} rows"
     if window.get("late_rows"):

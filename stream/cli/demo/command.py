@@ -16,6 +16,8 @@ __all__ = ["app"]
 
 app = typer.Typer()
 
+_PLAIN_WIDTH = 110
+
 
 @app.command()
 @with_settings
@@ -50,6 +52,8 @@ def demo(
     from stream.cli.demo.run import TableOptions, run_example, run_tables
 
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_WIDTH)
     if data is None or reference is None:
         run_example(settings, console, keep_running=keep_running)
         return

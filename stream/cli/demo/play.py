@@ -40,8 +40,8 @@ _READY_SECONDS = 45.0
 class Plan:
     """How it goes. The change begins after `calm` seconds; it is waited for until `give_up`.
 
-    `linger` is how long the end stays on the screen; `grace` how long the last windows of a
-    table are waited for.
+    `linger` is how long the example goes on once it is found, so that one more window shows the
+    whole of it; `grace` how long the last windows of a table are waited for.
     """
 
     rate: float
@@ -49,7 +49,7 @@ class Plan:
     calm: float
     give_up: float
     keep_running: bool = False
-    linger: float = 2.0
+    linger: float = 6.0
     grace: float = 20.0
 
 

@@ -14,11 +14,19 @@ from rich.text import Text
 
 from stream.cli.demo.scene import Moved, Scene
 from stream.cli.demo.shapes import axis_of, bars, shape
-from stream.cli.windows import window_line
+from stream.cli.windows import model_name, window_line
 
 __all__ = ["LiveScreen", "PlainScreen", "Screen", "screen_for", "summary"]
 
 _ROWS = 12
+_COLUMNS = (
+    ("variable", 14),
+    ("score", 9),
+    ("", 13),
+    ("reference", 12),
+    ("now", 12),
+    ("axis, or categories", 4),
+)
 
 
 class Screen(Protocol):
@@ -94,8 +102,8 @@ def summary(scene: Scene) -> RenderableType:
     """What was found, or that nothing was, with the distributions that moved."""
     if scene.alert is None:
         found = f"No drift found: {scene.closed} windows, {scene.counted:,} rows, no incident."
-        return Text(f"\n{found}\n")
-    lines = [f"\nDrift found in {scene.profile.model} after {scene.found_at:.0f} s"]
+        return Group(Text(f"\n{found} The last window:\n"), _table(scene.moved()))
+    lines = [f"\nDrift found in {model_name(*scene.profile.model)} after {scene.found_at:.0f} s"]
     if scene.changed_at is not None and scene.found_at is not None:
         lines[0] += f", {scene.found_at - scene.changed_at:.0f} s after the change began"
     if scene.total:
@@ -121,7 +129,7 @@ def _picture(scene: Scene) -> RenderableType:
 def _head(scene: Scene) -> Text:
     of = f" of {scene.total:,}" if scene.total else ""
     text = Text()
-    text.append(f"driftstream demo   {scene.profile.model}", style="bold")
+    text.append(f"driftstream demo   {model_name(*scene.profile.model)}", style="bold")
     text.append(f"   {scene.seconds:4.0f} s   {scene.rate:6,.0f} rows/s   {scene.sent:,}{of} sent")
     text.append(f"   {scene.closed} windows\n")
     text.append(f"Kafka: {scene.broker}\n", style="dim")
@@ -142,8 +150,8 @@ def _windows(scene: Scene) -> Text:
 
 def _table(moved: Sequence[Moved]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("variable", "score", "threshold", "", "reference", "now", "axis"):
-        table.add_column(name, justify="right" if name in {"score", "threshold"} else "left")
+    for name, width in _COLUMNS:
+        table.add_column(name, no_wrap=True, min_width=width)
     for one in moved[:_ROWS]:
         reference = shape(one.variable, one.variable.counts)
         now = shape(one.variable, one.counts)
@@ -152,8 +160,7 @@ def _table(moved: Sequence[Moved]) -> Table:
         table.add_row(
             Text(one.variable.label),
             Text(f"{one.score_name} {one.score:.3f}", style=style),
-            Text(f"{one.threshold:g}"),
-            Text("drifted" if one.drifted else "", style=style),
+            Text(f"> {one.threshold:g} drifted" if one.drifted else "", style=style),
             Text(bars(reference, highest), style="cyan"),
             Text(bars(now, highest), style=style),
             Text(axis_of(one.variable), style="dim"),
