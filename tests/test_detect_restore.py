@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 import orjson
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from stream.agents.detect.agent import DetectAgent, DetectSettings
@@ -85,7 +85,12 @@ def new_agent(monitor: MonitorSpec) -> DetectAgent:
 
 
 def run(
-    random: Random, partials: Sequence[Partial], monitor: MonitorSpec, *, restarts: bool
+    random: Random,
+    partials: Sequence[Partial],
+    monitor: MonitorSpec,
+    *,
+    restarts: bool,
+    longest: int = 5,
 ) -> list[Output]:
     """All outputs, over slices cut anywhere; restarts lose nothing but what wasn't committed."""
     agent = new_agent(monitor)
@@ -96,7 +101,7 @@ def run(
     pending: list[Output] = []
     while place < len(partials) or pending or committed < place:
         if place < len(partials):
-            size = random.randrange(1, 6)
+            size = random.randrange(1, longest + 1)
             slice_ = slice_of(partials[place : place + size], place)
             agent.wants_broadcasts(slice_)
             pending += agent.step(slice_, 0)
@@ -133,6 +138,24 @@ def test_restored_it_goes_on_as_if_never_stopped(seed: int, kind: str, count: in
     straight = run(Random(1), partials, MONITORS[kind], restarts=False)
     restarted = run(Random(seed), partials, MONITORS[kind], restarts=True)
     assert in_order(restarted) == in_order(straight)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(sorted(MONITORS)), st.integers(10, 80))
+def test_restored_it_knows_what_was_excused_and_moved(seed: int, kind: str, count: int) -> None:
+    """Claims come at any time, so rows are moved; only then do slices matter: one partial each."""
+    random = Random(seed)
+    partials = []
+    for item in told(random, rows_of(random, count), 3):
+        partials.append(item)
+        if random.random() < 0.5:
+            claims = [(source, after, 10 * LENGTH) for source, _, after in item.progress]
+            partials.append(partial(claims=claims))
+    straight = run(Random(1), partials, MONITORS[kind], restarts=False, longest=1)
+    restarted = run(random, partials, MONITORS[kind], restarts=True, longest=1)
+    assert in_order(restarted) == in_order(straight)
+    windows = [orjson.loads(o.value or b"") for o in straight if o.topic == "windows"]
+    event(f"moved: {any(window['moves'] for window in windows)}")
 
 
 @settings(max_examples=60, deadline=None)
