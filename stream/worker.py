@@ -28,7 +28,7 @@ from stream.settings import Settings
 from stream.topics import TOPICS, Topic, changelog
 from stream.web.endpoints import Endpoints
 
-__all__ = ["AGENTS", "Worker", "engine_settings", "run_worker", "topics_of"]
+__all__ = ["AGENTS", "Worker", "agent_for_reset", "engine_settings", "run_worker", "topics_of"]
 
 AGENTS = ("observe", "detect")
 
@@ -252,6 +252,13 @@ def _detect(settings: Settings, partitions: Mapping[str, int], metrics: Metrics)
         event_source=settings.topic_prefix.rstrip("._-") or "driftstream",
     )
     return DetectAgent(detect, metrics.detect)
+
+
+def agent_for_reset(settings: Settings, name: str) -> ObserveAgent | DetectAgent:
+    """An agent whose topics are looked at, and that is never run."""
+    partitions = dict.fromkeys((*settings.sources, "partials"), 1)
+    make = _observe if name == "observe" else _detect
+    return make(settings, partitions, Metrics())
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stream.cli.options import JsonFlag, with_settings
+from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import instant, print_json
 from stream.cli.reading import FromBeginning, Max, Timeout
 from stream.cli.windows import model_name
@@ -18,7 +18,7 @@ from stream.settings import Settings
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Incidents: opened, updated, resolved.")
+app = new_app("Incidents: opened, updated, resolved.")
 
 _CONNECT_SECONDS = 10.0
 

@@ -67,6 +67,7 @@ _app = typer.Typer(
     cls=_LazyGroup,
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Finds drift in the features, predictions and labels that model servers send to Kafka.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong option or setting, 3 Kafka, 130 interrupted.",

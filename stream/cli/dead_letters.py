@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from stream import schemas
-from stream.cli.options import JsonFlag, with_settings
+from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import instant, print_json, print_table, say
 from stream.cli.reading import Timeout, read_topic
 from stream.core.errors import Reason, SchemaError
@@ -16,7 +16,7 @@ from stream.settings import Settings
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Records that could not be used.")
+app = new_app("Records that could not be used.")
 
 _SHOWN_BYTES = 60
 

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from stream.cli.options import new_app
 from stream.cli.output import say
 
 __all__ = ["app"]
 
-app = typer.Typer(help="For development: a Kafka on this machine.")
+app = new_app("For development: a Kafka on this machine.")
 
 
 @app.callback()

@@ -14,7 +14,7 @@ from stream.cli.logs import configure_logs
 from stream.core.errors import ConfigError
 from stream.settings import Settings, load_settings
 
-__all__ = ["JsonFlag", "settings_from", "with_settings"]
+__all__ = ["JsonFlag", "new_app", "settings_from", "with_settings"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -54,6 +54,11 @@ _SHARED: dict[str, Any] = {
         ),
     ],
 }
+
+
+def new_app(about: str | None = None) -> typer.Typer:
+    """A command's or a group's own Typer, with the looks that all of them share."""
+    return typer.Typer(help=about, add_completion=False, rich_markup_mode="markdown")
 
 
 def with_settings(

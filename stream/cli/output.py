@@ -14,6 +14,9 @@ from rich.text import Text
 __all__ = ["complain", "instant", "print_json", "print_table", "say"]
 
 
+_PIPE_WIDTH = 200
+
+
 def complain(message: str) -> None:
     """One error on stderr, without markup, wrapping or traceback."""
     sys.stderr.write(f"driftstream: {message}\n")
@@ -35,10 +38,15 @@ def print_json(value: object) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """A table on stdout; cells are shown as they are, never read as markup."""
-    table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False)
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for column in columns[:-1]:
+        table.add_column(column, no_wrap=True)
+    table.add_column(columns[-1])
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
-    Console().print(table)
+    console = Console()
+    # Where no terminal says how wide it is, lines aren't folded: they go to a file or a pipe.
+    (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
 
 
 def instant(time_ms: int) -> str:

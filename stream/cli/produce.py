@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from stream.cli.options import JsonFlag, with_settings
+from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.settings import Settings
 
 __all__ = ["app"]
 
-app = typer.Typer()
+app = new_app()
 
 
 class RowFormat(StrEnum):

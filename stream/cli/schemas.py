@@ -8,12 +8,12 @@ import orjson
 import typer
 
 from stream import schemas
-from stream.cli.options import JsonFlag
+from stream.cli.options import JsonFlag, new_app
 from stream.cli.output import print_json, print_table
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Show the records' schemas; write the AsyncAPI document.")
+app = new_app("Show the records' schemas; write the AsyncAPI document.")
 
 
 @app.command("list")

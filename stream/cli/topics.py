@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from stream.adapters.kafka.topics import describe_topics, ensure_topics
-from stream.cli.options import JsonFlag, with_settings
+from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import print_json, print_table, say
 from stream.settings import Settings
 from stream.topics import TOPICS, real_name
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List the deployment's topics; create those that are missing.")
+app = new_app("List the deployment's topics; create those that are missing.")
 
 
 @app.command("list")

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from stream.cli.options import JsonFlag, with_settings
+from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import instant, say
 from stream.cli.reading import FromBeginning, Max, Timeout, read_topic
 from stream.settings import Settings
 
 __all__ = ["app", "model_name", "window_line"]
 
-app = typer.Typer(help="Closed windows: their counts, scores and drifted features.")
+app = new_app("Closed windows: their counts, scores and drifted features.")
 
 
 @app.callback()

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from stream.cli.options import with_settings
+from stream.cli.options import new_app, with_settings
 from stream.settings import Settings
 
 __all__ = ["app"]
 
-app = typer.Typer()
+app = new_app()
 
 
 @app.command()

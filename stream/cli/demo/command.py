@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from stream.cli.options import with_settings
+from stream.cli.options import new_app, with_settings
 from stream.core.errors import ConfigError
 from stream.settings import Settings, parse_duration
 
 __all__ = ["app"]
 
-app = typer.Typer()
+app = new_app()
 
 _PLAIN_WIDTH = 110
 
