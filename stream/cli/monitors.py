@@ -20,7 +20,7 @@ from stream.adapters.monitors import (
 )
 from stream.adapters.profiles import Moment, effective_from_ms
 from stream.cli.deployment import all_monitors, models_with_windows, parse_time
-from stream.cli.options import JsonFlag, with_settings
+from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import instant, print_json, print_table
 from stream.cli.reading import connection
 from stream.core.errors import ConfigError
@@ -31,8 +31,8 @@ from stream.topics import real_name
 
 __all__ = ["app", "apply_app"]
 
-app = typer.Typer(help="Show the monitors in force.")
-apply_app = typer.Typer(help="Publish monitors from a file.")
+app = new_app("Show the monitors in force.")
+apply_app = new_app("Publish monitors from a file.")
 
 _ANY = "(any other)"
 

@@ -16,7 +16,7 @@ from stream.adapters.kafka.compacted import publish as publish_records
 from stream.adapters.profiles import Moment, publication, read_roles
 from stream.adapters.tables import Roles, assign_roles, read_table, variables
 from stream.cli.deployment import all_profiles, has_windows, monitors_of, parse_time
-from stream.cli.options import JsonFlag, with_settings
+from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import instant, print_json, say
 from stream.cli.profile_view import print_profile, print_profiles
 from stream.cli.reading import connection
@@ -34,7 +34,7 @@ from stream.topics import real_name
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Build, show and publish reference profiles.", no_args_is_help=True)
+app = new_app("Build, show and publish reference profiles.")
 
 Model = Annotated[str, typer.Option("--model", "-m", help="The model's name.")]
 Version = Annotated[str, typer.Option("--version", help="The model's version.")]
