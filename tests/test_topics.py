@@ -230,6 +230,20 @@ def test_no_broker_is_a_broker_error() -> None:
         ensure_topics({**conf}, "x.", source_partitions=1, timeout_s=0.5)
 
 
+def test_a_refused_password_is_told(kafka: Kafka, caplog: pytest.LogCaptureFixture) -> None:
+    conf = {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "security.protocol": "sasl_plaintext",
+        "sasl.mechanism": "SCRAM-SHA-256",
+        "sasl.username": "alice",
+        "sasl.password": "s3cret",
+    }
+    with pytest.raises(BrokerError):
+        ensure_topics(conf, "x.", source_partitions=1, timeout_s=2)
+    assert "user and password" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
 def test_an_unknown_setting_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="nonsense"):
         ensure_topics({"nonsense": "1"}, "x.", source_partitions=1)

@@ -137,6 +137,7 @@ def _present(
     try:
         cluster = admin.list_topics(timeout=_left(deadline))
     except KafkaException as failed:
+        admin.poll(0)  # a refused password or certificate is told to the callbacks only
         raise BrokerError(f"cannot list the cluster's topics: {_said(failed)}") from failed
     present = {}
     for each in topics:
