@@ -40,7 +40,7 @@ DEFAULT_SCORE = "psi"
 
 SCORES: dict[str, Score] = {
     "psi": Score(psi, threshold=0.2),
-    "js": Score(js, threshold=0.2),
+    "js": Score(js, threshold=0.18),
     "hellinger": Score(hellinger, threshold=0.16),
     "chi2": Score(chi2, threshold=60.0),
     "ks": Score(ks, threshold=0.15, categorical=False),
