@@ -9,6 +9,7 @@ import pytest
 from stream import cloudevents, schemas
 from stream.agents.detect.agent import DetectAgent, DetectSettings
 from stream.agents.detect.observer import SilentDetectObserver
+from stream.core.errors import ConfigError
 from stream.core.pane.content import profile_from_record
 from stream.core.records import Group, ModelKey, Output, Partial, Source
 from stream.core.specs import MonitorSpec, Severity
@@ -223,6 +224,24 @@ def test_a_monitor_takes_effect_at_its_time() -> None:
     assert windows[1]["monitor_effective_from_ms"] == WINDOW
 
 
+def test_a_monitor_s_history_applies_to_its_time() -> None:
+    agent = agent_of()
+    past = {"effective_from_ms": 0, "window_ms": 2 * PANE, "hop_ms": 2 * PANE, "min_rows": 10}
+    change = {"effective_from_ms": WINDOW, "window_ms": PANE, "hop_ms": PANE, "min_rows": 10}
+    record = schemas.encode_json("monitor", {"model": "credit", **change, "history": [past]})
+    agent.hear([profile_broadcast(PROFILE), Broadcast("monitors", 0, 0, b"credit", record)])
+    groups = [binned_group(PROFILE, pane * PANE, 100) for pane in range(5)]
+    windows = values(step(agent, partial(*groups), to(A, 5 * PANE)))
+    starts = [(window["start_ms"], window["end_ms"]) for window in windows]
+    assert starts == [(0, 2 * PANE), (2 * PANE, WINDOW), (WINDOW, 5 * PANE)]
+
+
+def test_a_default_monitor_that_makes_no_windows_is_refused() -> None:
+    odd = MonitorSpec(window_ms=PANE + 1, hop_ms=PANE)
+    with pytest.raises(ConfigError, match="whole number of panes"):
+        DetectAgent(DetectSettings(("predictions",), 1, TIMES, "test", odd))
+
+
 def test_nonsense_on_the_broadcast_topics_is_survived_and_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -243,7 +262,7 @@ def test_nonsense_on_the_broadcast_topics_is_survived_and_counted(
         )
     assert observer.refusals == ["profiles", "profiles", "monitors", "monitors"]
     assert "immutable" in caplog.text
-    assert "multiple of the pane" in caplog.text
+    assert "whole number of panes" in caplog.text
 
 
 def test_a_record_that_is_no_partial_is_survived_and_counted() -> None:

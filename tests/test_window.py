@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from stream.core.catalog import Monitors
 from stream.core.pane.spans import MIN_ROWS, OTHER_PROFILE, UNBINNED, WARMUP, Move, Spans, Tally
-from stream.core.pane.window import Range, last_window, monitor_problem, span_of, window_after
+from stream.core.pane.window import Range, last_window, span_of, window_after
 from stream.core.records import Source
 from stream.core.specs import MonitorSpec
 from tests.detect_world import CREDIT, counts_of, profile_of
@@ -74,15 +74,6 @@ def test_every_window_is_made_of_whole_spans_and_none_is_left_out(
     assert span.start_ms <= time_ms < span.end_ms
     assert window.start_ms <= span.start_ms
     assert span.end_ms <= window.end_ms
-
-
-def test_monitors_that_make_no_windows_are_named() -> None:
-    assert monitor_problem(MonitorSpec(window_ms=120, hop_ms=60), 60) is None
-    assert "window is 90 ms" in str(monitor_problem(MonitorSpec(window_ms=90, hop_ms=60), 60))
-    assert "hop is 0 ms" in str(monitor_problem(MonitorSpec(window_ms=60, hop_ms=0), 60))
-    assert "longer" in str(monitor_problem(MonitorSpec(window_ms=60, hop_ms=120), 60))
-    off = MonitorSpec(window_ms=60, hop_ms=60, effective_from_ms=7)
-    assert "no pane's start" in str(monitor_problem(off, 60))
 
 
 def test_a_window_without_rows_is_none() -> None:

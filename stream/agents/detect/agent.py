@@ -10,9 +10,10 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stream import schemas
+from stream.adapters.monitors import check_monitor
 from stream.agents.detect.broadcasts import hear_monitor
 from stream.agents.detect.observer import DetectObserver, SilentDetectObserver
 from stream.agents.detect.record import alert_output, profile_output, window_output
@@ -53,14 +54,19 @@ class _Task:
 
 
 class DetectAgent:
-    """Merges partials, closes panes, scores windows, keeps incidents (see `engine.agent.Agent`)."""
+    """Merges partials, closes panes, scores windows, keeps incidents (see `engine.agent.Agent`).
+
+    Raises ConfigError where windows of the default monitor aren't whole panes.
+    """
 
     name = "detect"
     inputs = ("partials",)
     broadcasts = ("profiles", "monitors")
 
     def __init__(self, settings: DetectSettings, observer: DetectObserver | None = None) -> None:
-        self.broadcast_every_ms = settings.times.pane_ms
+        pane_ms = settings.times.pane_ms
+        check_monitor(replace(settings.monitor, model="default"), pane_ms)
+        self.broadcast_every_ms = pane_ms
         self._settings = settings
         self._observer = observer or SilentDetectObserver()
         self._profiles = Profiles()

@@ -10,9 +10,8 @@ import math
 from typing import NamedTuple
 
 from stream.core.catalog import Monitors
-from stream.core.specs import MonitorSpec
 
-__all__ = ["Range", "last_window", "monitor_problem", "span_of", "window_after"]
+__all__ = ["Range", "last_window", "span_of", "window_after"]
 
 
 class Range(NamedTuple):
@@ -54,18 +53,6 @@ def span_of(monitors: Monitors, model: str, time_ms: int) -> Range:
     length_ms = math.gcd(spec.window_ms, spec.hop_ms)
     start_ms = time_ms // length_ms * length_ms
     return _in_force(monitors, model, time_ms, Range(start_ms, start_ms + length_ms))
-
-
-def monitor_problem(spec: MonitorSpec, pane_ms: int) -> str | None:
-    """Why windows can't be made by this monitor, or None."""
-    for name, length_ms in (("window", spec.window_ms), ("hop", spec.hop_ms)):
-        if length_ms <= 0 or length_ms % pane_ms:
-            return f"{name} is {length_ms} ms, not a positive multiple of the pane, {pane_ms} ms"
-    if spec.hop_ms > spec.window_ms:
-        return f"hop {spec.hop_ms} ms is longer than the window {spec.window_ms} ms"
-    if spec.effective_from_ms < 0 or spec.effective_from_ms % pane_ms:
-        return f"effective_from_ms {spec.effective_from_ms} is no pane's start"
-    return None
 
 
 def _in_force(monitors: Monitors, model: str, time_ms: int, whole: Range) -> Range:
