@@ -1,19 +1,12 @@
 from __future__ import annotations
 
-import logging
-from typing import Any
-
 import orjson
-import pytest
 
 from stream import cloudevents, schemas
-from stream.agents.detect.agent import DetectAgent, DetectSettings
-from stream.agents.detect.observer import SilentDetectObserver
-from stream.core.errors import ConfigError
 from stream.core.pane.content import profile_from_record
-from stream.core.records import Group, ModelKey, Output, Partial, Source
-from stream.core.specs import MonitorSpec, Severity
-from stream.engine.agent import Agent, Broadcast
+from stream.core.records import Group
+from stream.core.specs import Severity
+from tests.detect_agents import HALF, PROFILE, WINDOW, A, B, Observer, agent_of, step, to, values
 from tests.detect_world import (
     CREDIT,
     FRAUD,
@@ -22,67 +15,8 @@ from tests.detect_world import (
     binned_group,
     partial,
     profile_broadcast,
-    profile_of,
     raw_group,
-    records_slice,
-    slice_of,
-    sources,
 )
-
-WINDOW = 4 * PANE
-MONITOR = MonitorSpec(window_ms=WINDOW, hop_ms=WINDOW, min_rows=100, warmup_rows=300)
-A, B = sources(2)
-PROFILE = profile_of(CREDIT)
-HALF = len(PROFILE.numeric[0].edges) // 2
-
-
-class Observer(SilentDetectObserver):
-    """Keeps what it hears."""
-
-    def __init__(self) -> None:
-        self.windows: list[tuple[ModelKey, bool, float | None]] = []
-        self.open: dict[Severity, int] = {}
-        self.refusals: list[str] = []
-        self.moved_rows = 0
-
-    def window_closed(self, model: ModelKey, scored: bool, drift_share: float | None) -> None:
-        self.windows.append((model, scored, drift_share))
-
-    def incidents_open(self, severity: Severity, count: int) -> None:
-        self.open[severity] = count
-
-    def moved(self, rows: int) -> None:
-        self.moved_rows += rows
-
-    def refused(self, topic: str) -> None:
-        self.refusals.append(topic)
-
-
-def agent_of(count: int = 1, observer: Observer | None = None) -> DetectAgent:
-    settings = DetectSettings(("predictions",), count, TIMES, "driftstream/test", MONITOR)
-    agent = DetectAgent(settings, observer)
-    agent.assign(0, {}, {})
-    return agent
-
-
-def step(agent: Agent, *partials: Partial) -> list[Output]:
-    slice_ = slice_of(partials)
-    agent.wants_broadcasts(slice_)
-    return list(agent.step(slice_, 0))
-
-
-def to(source: Source, end_ms: int) -> Partial:
-    return partial(told=[(source, end_ms, end_ms)])
-
-
-def values(outputs: list[Output], topic: str = "windows") -> list[dict[str, Any]]:
-    name = {"windows": "window_result", "alerts": "alert", "profiles": "reference_profile"}[topic]
-    found = []
-    for output in outputs:
-        if output.topic == topic:
-            assert output.value is not None
-            found.append(schemas.decode_json(name, output.value))
-    return found
 
 
 def test_panes_become_scored_windows_and_an_incident() -> None:
@@ -194,82 +128,6 @@ def test_a_published_profile_ends_the_warm_up() -> None:
     assert values(outputs, "profiles") == []
     [window] = values(outputs)
     assert (window["profile"], window["scored_rows"]) == (PROFILE.hash, 240)
-
-
-def test_an_unknown_profile_is_asked_for_once_and_its_rows_still_count() -> None:
-    agent = agent_of()
-    slice_ = slice_of([partial(binned_group(PROFILE, 0, 200))])
-    assert agent.wants_broadcasts(slice_)
-    assert not agent.wants_broadcasts(slice_)
-    agent.step(slice_, 0)
-    [window] = values(step(agent, to(A, WINDOW)))
-    assert (window["rows"], window["scored"]) == (200, False)
-
-
-def test_a_known_profile_is_not_asked_for() -> None:
-    agent = agent_of()
-    agent.hear([profile_broadcast(PROFILE)])
-    assert not agent.wants_broadcasts(slice_of([partial(binned_group(PROFILE, 0, 200))]))
-
-
-def test_a_monitor_takes_effect_at_its_time() -> None:
-    agent = agent_of()
-    change = {"model": "credit", "effective_from_ms": WINDOW, "window_ms": PANE, "hop_ms": PANE}
-    record = schemas.encode_json("monitor", {**change, "min_rows": 10})
-    agent.hear([profile_broadcast(PROFILE), Broadcast("monitors", 0, 0, b"credit", record)])
-    groups = [binned_group(PROFILE, pane * PANE, 100) for pane in range(6)]
-    windows = values(step(agent, partial(*groups), to(A, 6 * PANE)))
-    starts = [(window["start_ms"], window["end_ms"]) for window in windows]
-    assert starts == [(0, WINDOW), (4 * PANE, 5 * PANE), (5 * PANE, 6 * PANE)]
-    assert windows[1]["monitor_effective_from_ms"] == WINDOW
-
-
-def test_a_monitor_s_history_applies_to_its_time() -> None:
-    agent = agent_of()
-    past = {"effective_from_ms": 0, "window_ms": 2 * PANE, "hop_ms": 2 * PANE, "min_rows": 10}
-    change = {"effective_from_ms": WINDOW, "window_ms": PANE, "hop_ms": PANE, "min_rows": 10}
-    record = schemas.encode_json("monitor", {"model": "credit", **change, "history": [past]})
-    agent.hear([profile_broadcast(PROFILE), Broadcast("monitors", 0, 0, b"credit", record)])
-    groups = [binned_group(PROFILE, pane * PANE, 100) for pane in range(5)]
-    windows = values(step(agent, partial(*groups), to(A, 5 * PANE)))
-    starts = [(window["start_ms"], window["end_ms"]) for window in windows]
-    assert starts == [(0, 2 * PANE), (2 * PANE, WINDOW), (WINDOW, 5 * PANE)]
-
-
-def test_a_default_monitor_that_makes_no_windows_is_refused() -> None:
-    odd = MonitorSpec(window_ms=PANE + 1, hop_ms=PANE)
-    with pytest.raises(ConfigError, match="whole number of panes"):
-        DetectAgent(DetectSettings(("predictions",), 1, TIMES, "test", odd))
-
-
-def test_nonsense_on_the_broadcast_topics_is_survived_and_counted(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    observer = Observer()
-    agent = agent_of(observer=observer)
-    odd = schemas.encode_json("monitor", {"model": "credit", "window_ms": 7, "hop_ms": 7})
-    other = profile_of(CREDIT, seed=9)
-    with caplog.at_level(logging.WARNING):
-        agent.hear(
-            [
-                Broadcast("profiles", 0, 0, None, b"nonsense"),
-                Broadcast("profiles", 1, 0, None, None),
-                profile_broadcast(PROFILE, 2),
-                profile_broadcast(other, 3),
-                Broadcast("monitors", 0, 0, None, b"{}"),
-                Broadcast("monitors", 1, 0, None, odd),
-            ]
-        )
-    assert observer.refusals == ["profiles", "profiles", "monitors", "monitors"]
-    assert "immutable" in caplog.text
-    assert "whole number of panes" in caplog.text
-
-
-def test_a_record_that_is_no_partial_is_survived_and_counted() -> None:
-    observer = Observer()
-    agent = agent_of(observer=observer)
-    assert agent.step(records_slice([None, b"nonsense", b"\xff" * 40]), 0) == []
-    assert observer.refusals == ["partials"] * 3
 
 
 def test_a_suspended_task_does_nothing_and_comes_back_as_it_was() -> None:
