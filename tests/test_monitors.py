@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from stream.engine.agent import Broadcast
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 TIME = TimeSpec()
-SCORES = ("psi", "ks", "js")
+SCORES = ("psi", "ks", "js", "unseen_ratio")
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -94,6 +95,15 @@ def test_a_monitor_as_people_write_it(tmp_path: Path) -> None:
         severity_by_share=((Severity.INFO, 0), (Severity.CRITICAL, 0.6)),
     )
     assert decode_monitors(encode_monitors((spec,)), MINUTE) == (spec,)
+
+
+def test_the_examples_in_the_docs_are_right(tmp_path: Path) -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    (monitor,) = re.findall(r"```yaml\n(.*?)```", (docs / "monitors.md").read_text(), re.DOTALL)
+    (spec,) = read_monitors(written(tmp_path, monitor), SCORES, MINUTE)
+    assert spec.features["zip"].score == "unseen_ratio"
+    (roles,) = re.findall(r"```yaml\n(.*?)```", (docs / "profiles.md").read_text(), re.DOTALL)
+    assert read_roles(written(tmp_path, roles)).ignore == ["batch", "year"]
 
 
 def test_what_is_left_out_is_the_default(tmp_path: Path) -> None:

@@ -120,6 +120,35 @@ def test_categories_are_ranked_named_and_bounded() -> None:
     assert variable.counts == (3, 3, 3, 2, 1, 0)  # other: c c d; unseen: e and the long name
 
 
+def test_a_profile_fits_one_record() -> None:
+    rng = np.random.default_rng(3)
+    columns: dict[str, Column] = {f"features.x{i}": rng.normal(size=200) for i in range(1_200)}
+    columns["features.names"] = [f"{'n' * 200}{i}" for i in range(200)]
+    columns["prediction"] = ["yes", "no"] * 100
+    wide = build_profile(MODEL, columns, max_bytes=200_000)
+    assert len(json.dumps(profile_to_record(wide))) < 201_000
+    assert 100 < len(wide.variables) < 1_000
+    assert wide.variables[-1].name == "prediction"
+    assert profile_from_record(profile_to_record(wide)) == wide
+
+
+def test_of_too_many_variables_those_with_most_values_are_kept() -> None:
+    columns: dict[str, Column] = {f"features.x{i}": [1.0, None] for i in range(1_100)}
+    columns["features.y"] = [1.0, 2.0]
+    profile = build_profile(MODEL, columns)
+    assert len(profile.variables) == 1_000
+    assert profile.numeric[-1].name == "features.y"
+
+
+def test_what_is_no_unicode_text_has_no_name() -> None:
+    surrogate = json.loads('"\\ud800"')
+    profile = build_profile(
+        MODEL, {"features.x": [surrogate, "a"], f"features.{surrogate}": [1, 2]}
+    )
+    assert [variable.name for variable in profile.variables] == ["features.x"]
+    assert profile.categorical[0].counts == (1, 0, 1, 0, 0)
+
+
 def test_one_category_however_it_is_written() -> None:
     variable = categorical_of([1, 1.0, True, "1", math.nan, None])
     assert (variable.categories, variable.counts) == (("1",), (4, 0, 0, 2, 0))

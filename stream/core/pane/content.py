@@ -13,7 +13,13 @@ from stream.core.errors import ProfileError
 from stream.core.records import ModelKey
 from stream.core.specs import SPECIALS, CategoricalVariable, NumericVariable, Profile
 
-__all__ = ["content_hash", "profile_from_record", "profile_key", "profile_to_record"]
+__all__ = [
+    "content_bytes",
+    "content_hash",
+    "profile_from_record",
+    "profile_key",
+    "profile_to_record",
+]
 
 _NOT_CONTENT = ("hash", "effective_from_ms", "warmed_up", "created_ms")
 
@@ -64,9 +70,23 @@ def content_hash(record: Mapping[str, Any]) -> str:
     Not content are the hash itself, when the profile was built, from when it applies and
     whether it was warmed up: the same rows always make the same hash.
     """
+    return hashlib.sha256(_canonical(record, ascii_only=True)).hexdigest()[:32]
+
+
+def content_bytes(record: Mapping[str, Any]) -> int:
+    """How long the record's content is as JSON in UTF-8."""
+    return len(_canonical(record, ascii_only=False))
+
+
+def _canonical(record: Mapping[str, Any], *, ascii_only: bool) -> bytes:
     content = {key: value for key, value in record.items() if key not in _NOT_CONTENT}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return json.dumps(
+        content,
+        sort_keys=True,
+        separators=(",", ":"),
+        allow_nan=False,
+        ensure_ascii=ascii_only,
+    ).encode()
 
 
 def profile_from_record(record: Mapping[str, Any]) -> Profile:

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from stream.core.errors import ProfileError
-from stream.core.numbers import equal_mass, significant
 from stream.core.pane.content import (
+    content_bytes,
     content_hash,
     profile_from_record,
     profile_key,
     profile_to_record,
 )
-from stream.core.records import (
-    CARRIES_COLUMN,
-    CARRIES_FEATURES,
-    CARRIES_PREDICTION,
-    ModelKey,
-    Scalar,
+from stream.core.pane.variables import (
+    Column,
+    Kind,
+    Plain,
+    categorical_variable,
+    kind_of,
+    nameable,
+    numeric_variable,
+    plain_values,
+    tally_of,
 )
-from stream.core.specs import (
-    CategoricalVariable,
-    NumericVariable,
-    Profile,
-    Role,
-    category,
-    role_of,
-)
+from stream.core.records import CARRIES_COLUMN, CARRIES_FEATURES, CARRIES_PREDICTION, ModelKey
+from stream.core.specs import NumericVariable, Profile, Role, role_of
 
 __all__ = [
     "Column",
@@ -45,15 +40,28 @@ __all__ = [
     "profile_to_record",
 ]
 
-Column = Sequence[Scalar] | npt.NDArray[np.generic]
-Kind = Literal["numeric", "categorical"]
-_Floats = npt.NDArray[np.float64]
-_Plain = _Floats | list[Scalar]
+_FEWEST = 4  # bins and categories that a large profile isn't cut below
 
-_CLASSES = 20  # a prediction of at most so many whole numbers is a class label
-_LONGEST_NAME = 256  # characters of a category that the profile names
-_OTHERS_CHARACTERS = 400_000  # of all variables' `others`, so that a profile fits one record
-_TOLERANCE = 2.0**-20  # half the relative width of a constant's bin: float32 fits in
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """How much a profile may hold: bins, categories and others a variable, names in all."""
+
+    bins: int
+    categories: int
+    others: int
+    characters: int = 400_000
+    variables: int = 1_000
+
+    def narrower(self) -> _Limits:
+        """The next narrower limits."""
+        return _Limits(
+            max(self.bins // 2, min(self.bins, _FEWEST)),
+            max(self.categories // 2, min(self.categories, _FEWEST)),
+            self.others // 2,
+            self.characters // 2,
+            self.variables * 3 // 4,
+        )
 
 
 def build_profile(
@@ -63,6 +71,7 @@ def build_profile(
     bins: int = 64,
     categories: int = 50,
     max_others: int = 10_000,
+    max_bytes: int = 900_000,
     kinds: Mapping[str, Kind] | None = None,
     effective_from_ms: int = 0,
     warmed_up: bool = False,
@@ -78,38 +87,70 @@ def build_profile(
     are numbers (a text among them is mistyped, True is 1), else categorical; a prediction of at
     most 20 different whole numbers is categorical, and so is a column without any value.
 
+    The record stays below `max_bytes`: of more than 1,000 variables those with most values are
+    kept, and bins, categories and variables are cut further where that isn't enough.
+
     Raises ProfileError where there are no rows or no variables.
     """
-    named = {name: column for name, column in columns.items() if name != CARRIES_COLUMN}
+    named = {n: column for n, column in columns.items() if n != CARRIES_COLUMN and nameable(n)}
     rows = max(map(len, named.values()), default=0)
     if not rows:
         raise ProfileError(f"a reference profile of {model} needs rows with values; there are none")
     carries = columns.get(CARRIES_COLUMN)
-    chosen = kinds or {}
-    numeric: list[NumericVariable] = []
-    tallies: dict[str, tuple[Counter[str], int]] = {}
-    for name in sorted(named):
-        values = _plain(_carried(name, named[name], carries))
-        if (chosen.get(name) or _kind(name, values)) == "numeric":
-            numeric.append(_numeric(name, values, bins))
-        else:
-            tallies[name] = _tally(values)
-    budget = _OTHERS_CHARACTERS // max(len(tallies), 1)
+    plain = {name: plain_values(_carried(name, named[name], carries)) for name in sorted(named)}
     profile = Profile(
         model=model,
         hash="",
         rows=rows,
-        numeric=tuple(numeric),
-        categorical=tuple(
-            _categorical(name, tally, missing, categories, max_others, budget)
-            for name, (tally, missing) in tallies.items()
-        ),
+        numeric=(),
+        categorical=(),
         effective_from_ms=effective_from_ms,
         warmed_up=warmed_up,
         created_ms=created_ms,
         provenance=tuple(sorted((provenance or {}).items())),
     )
-    return replace(profile, hash=content_hash(profile_to_record(profile)))
+    limits = _Limits(bins, categories, max_others)
+    while True:
+        profile = _described(profile, plain, kinds or {}, limits)
+        record = profile_to_record(profile)
+        if content_bytes(record) <= max_bytes or limits.variables <= 1:
+            return replace(profile, hash=content_hash(record))
+        limits = limits.narrower()
+
+
+def _described(
+    profile: Profile, plain: Mapping[str, Plain], kinds: Mapping[str, Kind], limits: _Limits
+) -> Profile:
+    """The profile with variables of these columns, within the limits."""
+    numeric: list[NumericVariable] = []
+    tallies: dict[str, tuple[Counter[str], int]] = {}
+    for name in _most_present(plain, limits.variables):
+        values = plain[name]
+        if (kinds.get(name) or kind_of(name, values)) == "numeric":
+            numeric.append(numeric_variable(name, values, limits.bins))
+        else:
+            tallies[name] = tally_of(values)
+    budget = limits.characters // max(len(tallies), 1)
+    return replace(
+        profile,
+        numeric=tuple(numeric),
+        categorical=tuple(
+            categorical_variable(name, tally, missing, limits.categories, limits.others, budget)
+            for name, (tally, missing) in tallies.items()
+        ),
+    )
+
+
+def _most_present(plain: Mapping[str, Plain], most: int) -> list[str]:
+    """The names of the columns with most values, outputs before features, in their order."""
+    if len(plain) <= most:
+        return list(plain)
+    values = {
+        name: len(column) - (column.count(None) if isinstance(column, list) else 0)
+        for name, column in plain.items()
+    }
+    ranked = sorted(plain, key=lambda name: (role_of(name) is Role.FEATURE, -values[name], name))
+    return sorted(ranked[:most])
 
 
 def _carried(name: str, column: Column, carries: Column | None) -> Column:
@@ -121,148 +162,3 @@ def _carried(name: str, column: Column, carries: Column | None) -> Column:
     if isinstance(column, np.ndarray):
         return column[keep]
     return [column[place] for place in keep.tolist()]
-
-
-def _plain(column: Column) -> _Plain:
-    """Numbers as float64, anything else as a list of scalars."""
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind in "fiu":
-            return column.astype(np.float64)
-        return list(column.tolist())
-    return list(column)
-
-
-def _kind(name: str, values: _Plain) -> Kind:
-    if isinstance(values, list):
-        types = Counter(map(type, values))
-        texts = types[str]
-        absent = types[type(None)] + sum(1 for value in values if value != value)
-        numbers = len(values) - texts - types[bool] - absent
-        if numbers == 0 or 10 * texts > len(values) - absent:
-            return "categorical"
-        values, _ = _floats(values)
-    finite = values[np.isfinite(values)]
-    if role_of(name) is Role.PREDICTION:
-        distinct = np.unique(finite)
-        if len(distinct) <= _CLASSES and np.array_equal(distinct, np.floor(distinct)):
-            return "categorical"
-    return "numeric" if len(finite) else "categorical"
-
-
-def _floats(values: _Plain) -> tuple[_Floats, int]:
-    """Numbers with NaN for what is missing, and how many texts there were among them."""
-    if not isinstance(values, list):
-        return values, 0
-    numbers = [_number(value) for value in values if not isinstance(value, str)]
-    return np.array(numbers, dtype=np.float64), len(values) - len(numbers)
-
-
-def _number(value: Scalar) -> float:
-    if value is None:
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:  # an integer beyond the floats
-        return math.inf if isinstance(value, int) and value > 0 else -math.inf
-
-
-def _numeric(name: str, column: _Plain, bins: int) -> NumericVariable:
-    values, mistyped = _floats(column)
-    finite = values[np.isfinite(values)] + 0.0  # -0.0 becomes 0.0
-    distinct, occurrences = np.unique(finite, return_counts=True)
-    occurrences = occurrences.astype(np.int64)
-    starts = equal_mass(occurrences, bins)
-    edges = _edges(distinct, starts, each=len(distinct) <= bins)
-    places = np.searchsorted(edges, distinct, side="right") - 1
-    size = len(edges) - 1
-    inside = np.zeros(size, dtype=np.int64)
-    np.add.at(inside, np.minimum(places, size - 1), occurrences)
-    outside = (np.sum(values == -np.inf), np.sum(values == np.inf), np.sum(np.isnan(values)))
-    mean, std = _moments(finite)
-    return NumericVariable(
-        name=name,
-        edges=edges,
-        counts=(*(int(count) for count in (*inside, *outside)), mistyped),
-        mean=mean,
-        std=std,
-        low=float(distinct[0]) if len(distinct) else 0.0,
-        high=float(distinct[-1]) if len(distinct) else 0.0,
-    )
-
-
-def _edges(distinct: _Floats, starts: npt.NDArray[np.int64], *, each: bool) -> tuple[float, ...]:
-    """Edges halfway between neighbouring values, so that float32 copies keep their bins.
-
-    A continuous column ends at its smallest and its largest value. Where each value has a bin
-    of its own, the outer bins reach as far outwards as inwards; a constant's bin is as wide as
-    float32 needs.
-    """
-    if len(distinct) == 0:
-        return (0.0, 1.0)
-    values = [float(value) for value in distinct]
-    inner = [_between(values[start - 1], values[start]) for start in starts[1:].tolist()]
-    low, high = values[0], values[-1]
-    if len(values) == 1:
-        reach = abs(low) * _TOLERANCE or _TOLERANCE
-        wider = (low - reach, high + reach)
-    else:
-        wider = (2 * low - inner[0], 2 * high - inner[-1]) if each and inner else (low, high)
-    if all(map(math.isfinite, wider)):
-        low, high = wider
-    if low == high:  # a constant at an end of the floats
-        inner.append(math.nextafter(low, 0.0))
-    return tuple(sorted({low, *inner, high}))
-
-
-def _between(low: float, high: float) -> float:
-    """The midpoint, above `low` even where the two are neighbours among the floats."""
-    middle = low / 2 + high / 2
-    return middle if low < middle <= high else high
-
-
-def _moments(finite: _Floats) -> tuple[float, float]:
-    """Mean and standard deviation from exactly rounded sums: independent of order."""
-    if not len(finite):
-        return 0.0, 0.0
-    scale = max(math.frexp(float(np.max(np.abs(finite))))[1], -1000)
-    if abs(scale) < 300:
-        scale = 0
-    scaled = np.ldexp(finite, -scale)
-    mean = math.fsum(scaled.tolist()) / len(scaled)
-    apart = scaled - mean
-    std = math.sqrt(math.fsum((apart * apart).tolist()) / len(scaled))
-    return significant(math.ldexp(mean, scale)), significant(math.ldexp(std, scale))
-
-
-def _tally(values: _Plain) -> tuple[Counter[str], int]:
-    """Rows a category, and rows without a value."""
-    tally: Counter[str] = Counter()
-    missing = 0
-    plain = values if isinstance(values, list) else values.tolist()
-    for value, count in Counter(plain).items():
-        name = category(value)
-        if name is None:
-            missing += count
-        else:
-            tally[name] += count
-    return tally, missing
-
-
-def _categorical(
-    name: str, tally: Counter[str], missing: int, most: int, max_others: int, budget: int
-) -> CategoricalVariable:
-    """The most frequent categories by name; those it can't name count as unseen, here as later."""
-    ranked = sorted(tally.items(), key=lambda item: (-item[1], item[0]))
-    short = [item for item in ranked if len(item[0]) <= _LONGEST_NAME]
-    kept, rest = short[:most], short[most : most + max_others]
-    lengths = np.cumsum([len(item[0]) + 4 for item in rest], dtype=np.int64)
-    rest = rest[: int(np.searchsorted(lengths, budget, side="right"))]
-    other = sum(count for _, count in rest)
-    counts = [count for _, count in kept]
-    unseen = sum(tally.values()) - sum(counts) - other
-    return CategoricalVariable(
-        name=name,
-        categories=tuple(item for item, _ in kept),
-        others=tuple(sorted(item for item, _ in rest)),
-        counts=(*counts, other, unseen, missing, 0),
-    )
