@@ -56,7 +56,9 @@ class Worker:
     ) -> None:
         unknown = sorted(set(agents) - set(AGENTS))
         if unknown or not agents:
-            raise ConfigError(f"there is no agent {unknown}: choose among {', '.join(AGENTS)}")
+            raise ConfigError(
+                f"agents: {', '.join(unknown) or 'none'}: name some of {', '.join(AGENTS)}"
+            )
         self._settings = settings
         self._agents = tuple(agents)
         self._engine = engine_settings(settings, embedded=embedded)

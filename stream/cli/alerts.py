@@ -10,7 +10,6 @@ import typer
 from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import instant, print_json
 from stream.cli.reading import FromBeginning, Max, Timeout
-from stream.cli.windows import model_name
 from stream.client import Alert, AlertSubscriber
 from stream.core.errors import BrokerError
 from stream.core.specs import Severity
@@ -73,8 +72,5 @@ def _show(alert: Alert, *, as_json: bool) -> None:
     if as_json:
         print_json({"id": alert.id, "type": alert.type, "source": alert.source, **alert.data})
         return
-    model = model_name(alert.model, alert.version)
     when = instant(alert.at_ms)
-    print(
-        f"{when}  {alert.severity.value:8}  {alert.state:8}  {model}  {alert.summary}", flush=True
-    )
+    print(f"{when}  {alert.severity.value:8}  {alert.state:8}  {alert.summary}", flush=True)

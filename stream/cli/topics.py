@@ -16,12 +16,19 @@ __all__ = ["app"]
 
 app = new_app("List the deployment's topics; create those that are missing.")
 
+_SECONDS = 10.0
+
 
 @app.command("list")
 @with_settings
 def list_topics(settings: Settings, *, json: JsonFlag = False) -> None:
     """List every topic of the deployment with its partitions, replicas and settings."""
-    existing = {t.name: t for t in describe_topics(settings.client_config(), settings.topic_prefix)}
+    existing = {
+        t.name: t
+        for t in describe_topics(
+            settings.client_config(), settings.topic_prefix, timeout_s=_SECONDS
+        )
+    }
     rows = []
     for topic in TOPICS:
         name = real_name(settings.topic_prefix, topic.name)
@@ -67,6 +74,7 @@ def create(
         source_partitions=partitions or settings.partitions,
         partials_partitions=settings.partials_partitions,
         replication=settings.replication if replication is None else replication,
+        timeout_s=_SECONDS,
     )
     for warning in ensured.warnings:
         say(f"warning: {warning}")
