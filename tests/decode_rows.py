@@ -137,7 +137,7 @@ def rows_of(decoded: Decoded, by: Profile) -> dict[tuple[int, int], Row]:
         _ascends(raw)
         for i in range(len(raw)):
             found[_place(raw, i)] = _raw(raw, i, by)
-    assert len(found) == sum(map(len, (*decoded.batches, *decoded.raw)))
+    assert len(found) == sum(map(len, decoded.batches)) + sum(map(len, decoded.raw))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.decode_rows import NOW_MS, decoder, profile, rows_of, slice_of
@@ -64,6 +64,7 @@ def texts(draw: st.DrawFn) -> bytes:
 topic_names = st.sampled_from(["predictions", "predictions", "features"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(texts(), topic_names), max_size=12))
 def test_what_is_known_changes_neither_rows_nor_rejections(
     records: list[tuple[bytes, str]],
@@ -81,6 +82,7 @@ def test_what_is_known_changes_neither_rows_nor_rejections(
         assert accepted | refused == set(range(len(values)))
 
 
+@settings(deadline=None)
 @given(st.lists(texts(), min_size=1, max_size=12), st.data())
 def test_slices_cut_anywhere_give_the_same_rows(values: list[bytes], data: st.DataObject) -> None:
     whole = decoder(profile()).decode(slice_of(values))
@@ -97,6 +99,7 @@ def test_slices_cut_anywhere_give_the_same_rows(values: list[bytes], data: st.Da
     assert refused == [(r.record, r.reason, r.detail) for r in whole.rejected]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=8))
 def test_no_bytes_make_it_raise(values: list[bytes]) -> None:
     decoded = decoder(profile()).decode(slice_of(values))

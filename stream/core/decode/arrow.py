@@ -17,7 +17,7 @@ from stream.core.decode.arrow_frame import frame_of
 from stream.core.decode.arrow_group import Group, batches_of
 from stream.core.decode.arrow_layout import Layout, layout_of
 from stream.core.decode.assemble import Assembled
-from stream.core.decode.envelope import END_OF_TIME_MS, MAX_ID_BYTES, RefusedError
+from stream.core.decode.envelope import END_OF_TIME_MS, MAX_ID_BYTES, RefusedError, said
 from stream.core.decode.limits import DecodeLimits
 from stream.core.decode.plans import Plans
 from stream.core.errors import Reason, Rejected
@@ -84,7 +84,7 @@ class ArrowReader:
             for batch in batches:
                 batch.validate(full=True)
         except _BROKEN as broken:
-            raise RefusedError(Reason.MALFORMED, f"Arrow stream: {broken!r}"[:200]) from broken
+            raise RefusedError(Reason.MALFORMED, f"Arrow stream: {said(broken)}") from broken
         if not any(batch.num_rows for batch in batches):
             raise RefusedError(Reason.EMPTY, "Arrow stream: holds no rows")
         if frame.rows * frame.dictionary_bytes > self._limits.max_unpacked_bytes:

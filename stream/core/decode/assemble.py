@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import call
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,16 +16,14 @@ import numpy.typing as npt
 from stream.core.decode.envelope import RefusedError, id_refusal
 from stream.core.decode.limits import DecodeLimits
 from stream.core.decode.plan import Plan, Reader
-from stream.core.decode.plans import NO_PLAN, Plans, model_key
-from stream.core.decode.raw import PlainRow, plain_values, raw_batches
+from stream.core.decode.plans import NO_PLAN, Plans
+from stream.core.decode.rows import LACKS_FEATURES, Rows, plain_batches, without
 from stream.core.decode.stack import Planned, batch_of
 from stream.core.decode.text import drain, plain_features
 from stream.core.errors import Reason, Rejected
 from stream.core.records import CARRIES_FEATURES, Batch, Int64s, RawBatch
 
 __all__ = ["Assembled", "Parsed", "assemble"]
-
-_NO_FEATURES: Final = (Reason.MISSING_FIELD, "features: is missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +58,6 @@ class Assembled:
     misread: bool = False
 
 
-@dataclass(slots=True)
-class _Rows:
-    """The columns of rows under way; `keep` drops rows from all of them."""
-
-    record: npt.NDArray[np.int32]
-    carries: npt.NDArray[np.uint8]
-    event_time_ms: Int64s
-    entry: npt.NDArray[np.int32]
-    models: Sequence[str]
-    versions: Sequence[str | None]
-    features: Sequence[Any]
-    predictions: Sequence[Any]
-    scores: Sequence[Any]
-
-    def keep(self, mask: npt.NDArray[np.bool_]) -> _Rows:
-        flags = mask.tolist()
-        return _Rows(
-            self.record[mask],
-            self.carries[mask],
-            self.event_time_ms[mask],
-            self.entry[mask],
-            *(
-                list(compress(column, flags))
-                for column in (
-                    self.models, self.versions, self.features, self.predictions, self.scores
-                )
-            ),
-        )  # fmt: skip
-
-
 def assemble(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> Assembled:
     """Batches, raw batches and rejections of the rows, each in the records' order."""
     done = Assembled()
@@ -99,10 +67,10 @@ def assemble(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> Assembled:
     if parsed.whole is not None and not plans.all_by(parsed.whole, rows.entry):
         done.misread = True
         return done
-    rows = _without(rows, bad, done.rejected)
+    rows = without(rows, bad, done.rejected)
     unplanned = rows.entry == NO_PLAN
     if unplanned.any():
-        _raw(rows.keep(unplanned), limits, done)
+        done.raw.extend(plain_batches(rows.keep(unplanned), limits, done.rejected))
         rows = rows.keep(~unplanned)
     if not len(rows.record):
         return done
@@ -122,7 +90,7 @@ def assemble(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> Assembled:
 
 def _checked(
     parsed: Parsed, plans: Plans, limits: DecodeLimits
-) -> tuple[_Rows, dict[int, tuple[Reason, str]]]:
+) -> tuple[Rows, dict[int, tuple[Reason, str]]]:
     """All rows, with the catalog's entry that reads each, and what is wrong with envelopes."""
     columns = zip(*map(msgspec.structs.astuple, parsed.envelopes), strict=True)
     ids, models, times, versions, features, predictions, scores, *_ = columns
@@ -145,26 +113,15 @@ def _checked(
                 detail = f"score: {len(score)} classes; at most {limits.max_features}"
                 bad.setdefault(i, (Reason.TOO_MANY_FEATURES, detail))
     entries = plans.entries_of(models, versions, event_time_ms)
-    rows = _Rows(
+    rows = Rows(
         parsed.record, parsed.carries, event_time_ms, entries,
         models, versions, features, predictions, scores,
     )  # fmt: skip
     return rows, bad
 
 
-def _without(rows: _Rows, bad: dict[int, tuple[Reason, str]], rejected: list[Rejected]) -> _Rows:
-    if not bad:
-        return rows
-    rejected.extend(
-        Rejected(int(rows.record[i]), reason, detail) for i, (reason, detail) in sorted(bad.items())
-    )
-    mask = np.ones(len(rows.record), dtype=np.bool_)
-    mask[list(bad)] = False
-    return rows.keep(mask)
-
-
 def _planned_rows(
-    rows: _Rows,
+    rows: Rows,
     own: Sequence[Plan],
     features: Sequence[Any],
     refused: list[int],
@@ -203,13 +160,13 @@ def _planned_rows(
 
 
 def _settle(
-    rows: _Rows,
+    rows: Rows,
     own: Sequence[Plan],
     features: Sequence[Any],
     refused: list[int],
     limits: DecodeLimits,
     done: Assembled,
-) -> tuple[_Rows, Sequence[Plan], Sequence[Any], npt.NDArray[np.int32] | None]:
+) -> tuple[Rows, Sequence[Plan], Sequence[Any], npt.NDArray[np.int32] | None]:
     """What the fast road left open: refused features, none at all, and rows of `features`."""
     settled = list(features)
     one = len(own) == 1
@@ -230,21 +187,21 @@ def _settle(
         if rows.carries[i]:
             settled[i] = own[0 if one else i].reader.empty
         elif i not in bad:
-            bad[i] = _NO_FEATURES
+            bad[i] = LACKS_FEATURES
     rows = _blanked(rows)
     rows.carries = rows.carries | (has * np.uint8(CARRIES_FEATURES))
     if bad:
         mask = np.ones(len(settled), dtype=np.bool_)
         mask[list(bad)] = False
         flags = mask.tolist()
-        rows = _without(rows, bad, done.rejected)
+        rows = without(rows, bad, done.rejected)
         settled = list(compress(settled, flags))
         own = own if one else list(compress(own, flags))
         unknown = unknown[mask]
     return rows, own, settled, unknown if unknown.any() else None
 
 
-def _blanked(rows: _Rows) -> _Rows:
+def _blanked(rows: Rows) -> Rows:
     """A row of the features topic carries nothing but features, whatever else it holds."""
     if rows.carries.all():
         return rows
@@ -255,7 +212,7 @@ def _blanked(rows: _Rows) -> _Rows:
 
 
 def _planned(
-    rows: _Rows,
+    rows: Rows,
     plans: Sequence[Plan],
     features: Sequence[Any],
     unknown: npt.NDArray[np.int32] | None,
@@ -272,31 +229,6 @@ def _planned(
         scores=rows.scores,
         unknown=unknown,
     )
-
-
-def _raw(rows: _Rows, limits: DecodeLimits, done: Assembled) -> None:
-    """Rows without a plan, checked as the slow road checks them."""
-    good: list[PlainRow] = []
-    bad: dict[int, tuple[Reason, str]] = {}
-    for i, features in enumerate(rows.features):
-        carries = int(rows.carries[i])
-        try:
-            plain = plain_features(features, limits.max_features)
-        except RefusedError as error:
-            bad[i] = error.refusal
-            continue
-        if plain is None and not carries:
-            bad[i] = _NO_FEATURES
-            continue
-        values = plain_values(
-            plain, rows.predictions[i] if carries else None, rows.scores[i] if carries else None
-        )
-        model = model_key(rows.models[i], rows.versions[i])
-        time_ms = int(rows.event_time_ms[i])
-        carries |= CARRIES_FEATURES if plain is not None else 0
-        good.append(PlainRow(model, int(rows.record[i]), 0, time_ms, carries, values))
-    _without(rows, bad, done.rejected)
-    done.raw.extend(raw_batches(good))
 
 
 def _unread(features: Sequence[Any]) -> list[int]:

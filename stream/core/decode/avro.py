@@ -20,6 +20,7 @@ from stream.core.decode.envelope import (
     Refusal,
     RefusedError,
     check_envelope,
+    said,
 )
 from stream.core.errors import Reason
 from stream.core.records import Header
@@ -154,7 +155,7 @@ def _record(value: bytes, start: int, row: RowSchema) -> dict[str, Any]:
     try:
         record: Any = fastavro.schemaless_reader(body, row.schema, None)
     except _BROKEN as broken:
-        detail = f"not of its schema {row.schema['name']}: {broken!r}"[:200]
+        detail = f"not of its schema {str(row.schema['name'])[:60]}: {said(broken)}"
         raise RefusedError(Reason.MALFORMED, detail) from broken
     if body.tell() != len(value):
         raise RefusedError(

@@ -9,7 +9,7 @@ from typing import Any, Final
 import fastavro
 import orjson
 
-from stream.core.decode.envelope import RefusedError
+from stream.core.decode.envelope import RefusedError, said
 from stream.core.errors import Reason
 
 __all__ = ["RowSchema", "parse_text", "row_schema"]
@@ -52,7 +52,7 @@ def parse_text(text: bytes) -> dict[str, Any]:
         AttributeError,
         RecursionError,
     ) as broken:  # parse_schema trips over odd JSON in all these ways
-        detail = f"header schema: is not an Avro schema: {broken!r}"[:200]
+        detail = f"header schema: is not an Avro schema: {said(broken)}"
         raise RefusedError(Reason.SCHEMA_MISMATCH, detail) from broken
     if not isinstance(parsed, dict):
         raise RefusedError(Reason.SCHEMA_MISMATCH, "header schema: is not a record")
@@ -68,10 +68,10 @@ def row_schema(parsed: Mapping[str, Any]) -> RowSchema:
     """
     fields = {f["name"]: f["type"] for f in parsed.get("fields", ())}
     if parsed.get("type") != "record" or not fields.keys() >= _NEEDED:
-        lacking = sorted(_NEEDED - fields.keys())
+        name, lacking = str(parsed.get("name"))[:60], sorted(_NEEDED - fields.keys())
         raise RefusedError(
             Reason.SCHEMA_MISMATCH,
-            f"schema {parsed.get('name')}: not a row; fields lacking: {', '.join(lacking)}",
+            f"schema {name}: not a row; fields lacking: {', '.join(lacking)}",
         )
     _Walk(parsed.get("__named_schemas", {})).measure(parsed, ())
     plain = _plain(parsed)
@@ -125,7 +125,7 @@ class _Walk:
         return 0 if name in _EMPTY else 1
 
     def _recursive(self, name: str) -> None:
-        raise RefusedError(Reason.SCHEMA_MISMATCH, f"schema: {name} refers to itself")
+        raise RefusedError(Reason.SCHEMA_MISMATCH, f"schema: {name[:60]} refers to itself")
 
 
 def _plain(schema: Any) -> Any:

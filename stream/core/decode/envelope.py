@@ -8,6 +8,7 @@ Nothing here knows a profile: whether a row is refused depends on the row alone.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -29,12 +30,14 @@ __all__ = [
     "check_features",
     "clean_scalar",
     "id_refusal",
+    "said",
     "shown",
 ]
 
 MAX_ID_BYTES: Final = 256
 END_OF_TIME_MS: Final = 253_402_300_800_000  # the first millisecond of the year 10000
 _INT64: Final = 1 << 63
+_ADDRESS: Final = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>|0x[0-9a-fA-F]{6,}")
 
 REFUSED: Final = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError)
 
@@ -87,6 +90,12 @@ def shown(value: object) -> str:
     if len(text) > 60:
         text = f"{text[:57]}..."
     return f"{type(value).__name__} {text}".rstrip()
+
+
+def said(error: BaseException) -> str:
+    """What an exception says, at most 160 characters, the same in every process."""
+    text = _ADDRESS.sub("…", str(error))[:150]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def clean_scalar(value: Any, path: str) -> Scalar:

@@ -1,0 +1,286 @@
+"""Arrow batches: the same rows as JSON, bad rows by position, broken streams whole."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.core.decode import DecodeLimits
+from stream.core.errors import Reason
+from stream.core.records import Header, ModelKey
+from tests.decode_rows import (
+    ARROW,
+    MODEL,
+    NOW_MS,
+    arrow_bytes,
+    arrow_stream,
+    decoder,
+    profile,
+    row,
+    rows_of,
+    slice_of,
+    text,
+)
+
+HEADERS: tuple[Header, ...] = (("content-type", ARROW.encode()),)
+ROWS = 6
+
+
+def columns(**given: Any) -> dict[str, Any]:
+    whole: dict[str, Any] = {
+        "prediction_id": pa.array([f"id-{i}" for i in range(ROWS)]),
+        "event_time_ms": pa.array([NOW_MS + i for i in range(ROWS)]),
+        "features.age": pa.array([0.5, None, 1.5, math.nan, math.inf, 2.5], pa.float32()),
+        "features.income": pa.array([1, 2, None, 4, 5, 6], pa.int16()),
+        "features.state": pa.array(["CA", "XX", None, "TX", "NY", "CA"]).dictionary_encode(),
+        "features.code": pa.array([1, 2, None, 1, 0, 1]),
+        "prediction": pa.array([True, False, None, True, True, False]),
+        "score": pa.array([0.5, 0.25, None, 1, 0, 0.75]),
+    }
+    whole.update({name.replace("__", "."): value for name, value in given.items()})
+    return {name: value for name, value in whole.items() if value is not None}
+
+
+def json_rows(of: dict[str, Any], model: ModelKey = MODEL) -> list[dict[str, Any]]:
+    """The rows that Arrow columns hold, as JSON rows."""
+    listed = {name: column.to_pylist() for name, column in of.items()}
+    rows = []
+    for i in range(ROWS):
+        features = {
+            n.removeprefix("features."): c[i] for n, c in listed.items() if n[:9] == "features."
+        }
+        fields: dict[str, Any] = {"features": features, "model": model.model}
+        fields["version"] = model.version
+        for name in ("prediction_id", "event_time_ms", "prediction", "score"):
+            fields[name] = listed.get(name, [None] * ROWS)[i]
+        rows.append(row(**fields))
+    return rows
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as they are": {},
+    "text in a numeric feature": {
+        "features__age": pa.array(["1.5", None, "x", "", "2", "3"]),
+        "features__income": pa.array(["a", None, "a", "b", "b", "a"]).dictionary_encode(),
+    },
+    "numbers as dictionaries": {
+        "features__age": pa.array([0.5, None, 1.5, math.nan, 2.5, 0.5]).dictionary_encode(),
+        "features__code": pa.array([1.0, 2.5, None, math.nan, 1, 1]).dictionary_encode(),
+    },
+    "floats as categories": {
+        "features__code": pa.array([1, 2.5, None, math.nan, math.inf, -0.0]),
+        "features__state": pa.array(np.array([1, 2.5, 0, 1, 2, 3], np.float16)),
+        "features__age": pa.array(np.array([1, 2.5, 0, 1, 2, 3], np.float16)),
+    },
+    "booleans, nulls and unsigned": {
+        "features__age": pa.array([True, None, False, True, True, False]),
+        "features__income": pa.nulls(ROWS),
+        "features__state": pa.nulls(ROWS),
+        "features__code": pa.array([2**64 - 1, 1, None, 1, 0, 1], pa.uint64()),
+    },
+    "unknown features": {
+        "features__x": pa.array([1.0, None, math.nan, 2, 3, 4]),
+        "features__y": pa.array(["a", None, "b", "b", "a", "c"]).dictionary_encode(),
+        "features__z": pa.nulls(ROWS),
+        "features__v": pa.array([1.0, None, math.nan, 2, 3, 4]).dictionary_encode(),
+    },
+    "no features but one": {
+        "features__age": None,
+        "features__income": None,
+        "features__state": None,
+        "score": None,
+    },
+    "large text": {
+        "features__state": pa.array(["CA", "é", None, "TX", "", "NY"], pa.large_string())
+    },
+}
+
+
+@pytest.mark.parametrize("given_columns", VARIANTS.values(), ids=VARIANTS.keys())
+@pytest.mark.parametrize("topic", ["predictions", "features"])
+def test_arrow_rows_equal_json_rows(given_columns: dict[str, Any], topic: str) -> None:
+    own = columns(**given_columns)
+    value = arrow_bytes(own)
+    plain = [text(each) for each in json_rows(own)]
+    for known in ([profile()], []):
+        decoded = decoder(*known).decode(slice_of([value, value], topic, [HEADERS] * 2))
+        assert not decoded.rejected
+        found = rows_of(decoded, profile())
+        expected = rows_of(decoder(*known).decode(slice_of(plain, topic)), profile())
+        for i in range(ROWS):
+            assert found[0, i] == found[1, i] == expected[i, 0]
+
+
+def test_records_of_one_schema_make_one_batch_and_the_first_byte_tells_the_format() -> None:
+    batch = pa.record_batch(columns()).replace_schema_metadata({"model": "credit", "version": "3"})
+    value = arrow_stream(batch, batch.slice(0, 2))
+    (found,) = decoder(profile()).decode(slice_of([value, arrow_bytes(columns())])).batches
+    assert found.record.tolist() == [0] * 8 + [1] * 6
+    assert found.row.tolist() == [*range(8), *range(6)]
+    assert found.numeric.shape == (3, 14)
+
+
+def test_a_delta_of_a_dictionary_is_read() -> None:
+    sink = pa.BufferOutputStream()
+    parts = [columns(features__state=pa.array(s).dictionary_encode()) for s in ("AAAAAA", "AABBCA")]
+    metadata = {"model": "credit", "version": "3"}
+    batches = [pa.record_batch(part).replace_schema_metadata(metadata) for part in parts]
+    options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+    with pa.ipc.new_stream(sink, batches[0].schema, options=options) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    (raw,) = decoder().decode(slice_of([sink.getvalue().to_pybytes()], headers=[HEADERS])).raw
+    assert raw.columns["features.state"] == list("AAAAAAAABBCA")
+
+
+def test_models_as_columns_are_told_apart_row_by_row() -> None:
+    own = columns(
+        model=pa.array(["credit", "other", "credit", None, "", "x" * 257]),
+        version=pa.array(["3", None, "3", "3", "3", "3"]).dictionary_encode(),
+    )
+    decoded = decoder(profile()).decode(slice_of([arrow_bytes(own, None)], headers=[HEADERS]))
+    assert [b.row.tolist() for b in decoded.batches] == [[0, 2]]
+    assert [(r.model, r.row.tolist()) for r in decoded.raw] == [(ModelKey("other", ""), [1])]
+    assert [(r.reason, r.rows) for r in decoded.rejected] == [
+        (Reason.MISSING_FIELD, (3, 4)),
+        (Reason.BAD_ID, (5,)),
+    ]
+
+
+def test_bad_rows_are_rejected_by_position_and_the_others_kept() -> None:
+    own = columns(
+        prediction_id=pa.array(["a", None, "", "x" * 257, "é" * 128, "é" * 129]),
+        event_time_ms=pa.array([math.nan, NOW_MS, NOW_MS, NOW_MS, NOW_MS, NOW_MS]),
+    )
+    slice_ = slice_of([text(row()), arrow_bytes(own)], headers=[None, HEADERS])
+    decoded = decoder(profile()).decode(slice_)
+    assert [(r.record, r.reason, r.rows) for r in decoded.rejected] == [
+        (1, Reason.NOT_FINITE_TIME, (0,)),
+        (1, Reason.BAD_ID, (1, 2, 3, 5)),
+    ]
+    assert set(rows_of(decoded, profile())) == {(0, 0), (1, 4)}
+
+
+@pytest.mark.parametrize(
+    ("times", "reasons"),
+    [
+        (
+            [NOW_MS, None, -1, NOW_MS * 1000, NOW_MS + 300_000, NOW_MS + 300_001],
+            [
+                "",
+                "missing_field",
+                "time_out_of_range",
+                "time_out_of_range",
+                "",
+                "event_time_in_future",
+            ],
+        ),
+        (
+            [NOW_MS, NOW_MS + 0.5, math.inf, None, 1.0, -1.0],
+            ["", "wrong_type", "not_finite_time", "missing_field", "", "time_out_of_range"],
+        ),
+    ],
+)
+def test_times_are_checked_row_by_row(times: list[Any], reasons: list[str]) -> None:
+    value = arrow_bytes(columns(event_time_ms=pa.array(times)))
+    decoded = decoder(profile()).decode(slice_of([value], headers=[HEADERS]))
+    found = {place: r.reason.value for r in decoded.rejected for place in r.rows}
+    assert [found.get(i, "") for i in range(ROWS)] == reasons
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_timestamps_are_times(unit: str) -> None:
+    moment = pa.array([NOW_MS // 1000] * ROWS, pa.timestamp("s")).cast(pa.timestamp(unit))
+    value = arrow_bytes(columns(event_time_ms=moment))
+    (found,) = decoder(profile()).decode(slice_of([value], headers=[HEADERS])).batches
+    assert set(found.event_time_ms.tolist()) == {NOW_MS}
+
+
+def test_rows_before_the_profile_stay_raw() -> None:
+    value = arrow_bytes(columns())
+    known = profile(effective_from_ms=NOW_MS + 2)
+    decoded = decoder(known).decode(slice_of([value], headers=[HEADERS]))
+    assert [b.row.tolist() for b in decoded.batches] == [[2, 3, 4, 5]]
+    assert [r.row.tolist() for r in decoded.raw] == [[0, 1]]
+
+
+def zeros(rows: int) -> dict[str, Any]:
+    return {
+        "prediction_id": pa.array([str(i) for i in range(rows)]),
+        "event_time_ms": pa.array([NOW_MS] * rows),
+        "features.age": pa.array(np.zeros(rows)),
+    }
+
+
+GOOD = arrow_bytes(columns())
+ZSTD = pa.ipc.IpcWriteOptions(compression="zstd")
+BROKEN: dict[str, tuple[bytes, Reason]] = {
+    "not Arrow": (b"hello", Reason.MALFORMED),
+    "JSON": (text(row()), Reason.MALFORMED),
+    "cut short": (GOOD[: len(GOOD) // 2], Reason.MALFORMED),
+    "no rows": (
+        arrow_stream(
+            pa.record_batch(columns()).slice(0, 0).replace_schema_metadata({"model": "m"})
+        ),
+        Reason.EMPTY,
+    ),
+    "no model": (arrow_bytes(columns(), None), Reason.MISSING_FIELD),
+    "no id": (arrow_bytes(columns(prediction_id=None)), Reason.MISSING_FIELD),
+    "no time": (arrow_bytes(columns(event_time_ms=None)), Reason.MISSING_FIELD),
+    "bytes as id": (arrow_bytes(columns(prediction_id=pa.array([b"x"] * ROWS))), Reason.WRONG_TYPE),
+    "text as time": (arrow_bytes(columns(event_time_ms=pa.array(["x"] * ROWS))), Reason.WRONG_TYPE),
+    "lists as a feature": (
+        arrow_bytes(columns(features__l=pa.array([[1]] * ROWS))),
+        Reason.WRONG_TYPE,
+    ),
+    "text as score": (arrow_bytes(columns(score=pa.array(["x"] * ROWS))), Reason.WRONG_TYPE),
+    "a long model": (arrow_bytes(columns(), ModelKey("x" * 257, "")), Reason.BAD_ID),
+    "too many features": (
+        arrow_bytes(columns(**{f"features__{i}": pa.nulls(ROWS) for i in range(40)})),
+        Reason.TOO_MANY_FEATURES,
+    ),
+    "too many rows": (arrow_bytes(zeros(3_001)), Reason.OVERSIZED),
+    "a bomb": (arrow_bytes(zeros(3_000), options=ZSTD), Reason.OVERSIZED),
+    "a long text for every row": (
+        arrow_bytes(columns(features__state=pa.array(["x" * 30_000] * ROWS).dictionary_encode())),
+        Reason.OVERSIZED,
+    ),
+    "not UTF-8": (GOOD.replace(b"CAXXTX", b"\xff\xff\xff\xff\xff\xff"), Reason.MALFORMED),
+}
+SMALL = DecodeLimits(max_features=30, max_rows_per_record=3_000, max_unpacked_bytes=40_000)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["profile", "no profile"])
+@pytest.mark.parametrize(("value", "reason"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_stream_is_rejected_whole(value: bytes, reason: Reason, known: bool) -> None:
+    decode = decoder(*([profile()] if known else []), limits=SMALL)
+    decoded = decode.decode(slice_of([GOOD, value], headers=[HEADERS] * 2))
+    assert [(r.record, r.reason, r.rows) for r in decoded.rejected] == [(1, reason, ())]
+    assert len(rows_of(decoded, profile())) == ROWS
+
+
+def test_a_compressed_stream_within_bounds_is_read() -> None:
+    value = arrow_bytes(columns(), options=ZSTD)
+    decoded = decoder(profile()).decode(slice_of([value, GOOD], headers=[HEADERS] * 2))
+    found = rows_of(decoded, profile())
+    assert [found[0, i] for i in range(ROWS)] == [found[1, i] for i in range(ROWS)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_damaged_arrow_never_raises(data: st.DataObject) -> None:
+    value = bytearray(data.draw(st.sampled_from([GOOD, arrow_bytes(columns(), options=ZSTD)])))
+    for _ in range(data.draw(st.integers(1, 4))):
+        value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
+    for known in ([profile()], []):
+        decoded = decoder(*known).decode(slice_of([bytes(value), GOOD], headers=[HEADERS] * 2))
+        found = rows_of(decoded, profile())
+        refused = {r.record for r in decoded.rejected}
+        assert {r for r, _ in found} | refused == {0, 1}
+        assert not set(found) & {(r.record, i) for r in decoded.rejected for i in r.rows}
