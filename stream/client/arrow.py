@@ -17,6 +17,7 @@ from confluent_kafka import KafkaException, Producer
 from stream.client.arrow_tables import compact, is_same_type, rows_to_tables, table_of
 from stream.client.buffer import Entry
 from stream.client.columns import Column
+from stream.client.encode import encode_json
 from stream.client.feeder import Record
 from stream.client.options import Options
 from stream.core.partitioner import partitions_of
@@ -24,19 +25,18 @@ from stream.core.partitioner import partitions_of
 __all__ = ["ArrowPacker", "column_entries", "row_entries"]
 
 _METADATA_SECONDS = 1.0
-_ROW_BYTES = 64  # what a buffered row takes beside its values, roughly
-_VALUE_BYTES = 32
 
 
 def row_entries(rows: Iterable[tuple[bytes, dict[str, Any]]]) -> list[Entry[Any]]:
-    """An entry a row; `size` is an estimate."""
+    """An entry a row; `size` is the row's size as JSON.
+
+    Raises SchemaError as the encoding as JSON does, so that a row can't spoil a batch later.
+    """
     entries = []
     for key, row in rows:
-        features = row.get("features")
-        values = len(row) if features is None else len(row) + len(features)
-        if features is not None:
-            row["features"] = dict(features)  # the caller may change its own
-        entries.append(Entry(key, row, 1, _ROW_BYTES + len(key) + _VALUE_BYTES * values))
+        if "features" in row:
+            row["features"] = dict(row["features"])  # the caller may change its own
+        entries.append(Entry(key, row, 1, len(encode_json(row))))
     return entries
 
 
@@ -69,7 +69,8 @@ class ArrowPacker:
         self._batch_rows = batch_rows
         self._most_rows = most_rows
         self._max_record_bytes = max_record_bytes
-        self._partitions = 0
+        self._partitions = 1
+        self._warm_up()
 
     def prepare(self, producer: Producer, topic: str) -> str | None:
         """Asks the broker how many partitions the topic has; returns why it isn't known."""
@@ -92,6 +93,12 @@ class ArrowPacker:
             own = [name for name in table.column_names if name not in self._shared]
             records += self._partitioned(table.select(own))
         return records
+
+    def _warm_up(self) -> None:
+        """Packs a row for nothing: pyarrow imports at first use, too late at the process's end."""
+        row = {"prediction_id": "", "event_time_ms": 0, "features": {"x": ""}}
+        for table in rows_to_tables([row, row]):
+            self._partitioned(pa.concat_tables([table]))
 
     def _partitioned(self, table: Any) -> list[Record]:
         ids = table.column("prediction_id").cast(pa.binary()).to_pylist()

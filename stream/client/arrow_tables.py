@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from stream.client.columns import Column, check_values, plain_values
+from stream.client.encode import within_64_bits
 from stream.client.scalars import check_status
 from stream.core.errors import SchemaError
 
@@ -30,6 +31,8 @@ def table_of(ids: Sequence[str], times: Sequence[int], columns: Mapping[str, Col
     for path, column in columns.items():
         try:
             arrays[path] = _array(column, path)
+        except UnicodeEncodeError as misfit:
+            raise SchemaError(f"{path}: has text that is not valid Unicode: {misfit}") from misfit
         except _MISFITS:
             return None
     return pa.table(arrays)
@@ -44,8 +47,9 @@ def rows_to_tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
     except _MISFITS:
         alike: dict[tuple[tuple[str, type], ...], list[Mapping[str, Any]]] = {}
         for row in rows:
-            kinds = ((path, type(value)) for path, value in _flat(row).items())
-            alike.setdefault(tuple(sorted(kinds, key=str)), []).append(row)
+            plain = within_64_bits(row)
+            kinds = ((path, type(value)) for path, value in _flat(plain).items())
+            alike.setdefault(tuple(sorted(kinds, key=str)), []).append(plain)
         for group in alike.values():
             yield _table(group)
 

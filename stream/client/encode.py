@@ -17,9 +17,10 @@ import fastavro
 import orjson
 
 from stream import schemas
+from stream.client.scalars import scalar
 from stream.core.errors import SchemaError
 
-__all__ = ["Encode", "avro_encoder", "encode_json"]
+__all__ = ["Encode", "avro_encoder", "encode_json", "within_64_bits"]
 
 Encode = Callable[[dict[str, Any]], bytes]
 
@@ -43,14 +44,31 @@ def avro_encoder(name: str) -> Encode:
     schema = schemas.schema(name)
 
     def encode(row: dict[str, Any]) -> bytes:
-        out = io.BytesIO()
         try:
-            fastavro.schemaless_writer(out, schema, row)
+            return _written(schema, row)
         except (ValueError, TypeError, OverflowError) as misfit:
-            raise _misfit(row, misfit) or SchemaError(f"{name}: {misfit}") from misfit
-        return out.getvalue()
+            named = _misfit(row, misfit)
+            if named is not None:
+                raise named from misfit
+        try:
+            return _written(schema, within_64_bits(row))
+        except (ValueError, TypeError, OverflowError) as misfit:
+            raise SchemaError(f"{name}: {misfit}") from misfit
 
     return encode
+
+
+def within_64_bits(value: Any) -> Any:
+    """The value with integers beyond 64 bits, wherever they are, made floats."""
+    if isinstance(value, dict):
+        return {name: within_64_bits(item) for name, item in value.items()}
+    return scalar(value, "") if isinstance(value, int) else value
+
+
+def _written(schema: dict[str, Any], row: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, schema, row)
+    return out.getvalue()
 
 
 def _misfit(value: Any, cause: Exception, path: str = "") -> SchemaError | None:

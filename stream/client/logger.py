@@ -64,7 +64,10 @@ class RowLogger:
     def _put_rows(self, rows: Iterable[tuple[bytes, dict[str, Any]]]) -> None:
         """Buffers all rows, each with its key; one that cannot be sent leaves nothing behind."""
         if self._options.format == "arrow":
-            self._outbox.put(_arrow().row_entries(rows))
+            entries = _arrow().row_entries(rows)
+            for entry in entries:
+                self._check_size(entry.size, entry.value)
+            self._outbox.put(entries)
         else:
             self._outbox.put([self._encoded(key, row) for key, row in rows])
 
@@ -87,12 +90,15 @@ class RowLogger:
     def _encoded(self, key: bytes, row: dict[str, Any]) -> Entry[bytes]:
         body = self._encode(row)
         size = len(body) + len(key)
+        self._check_size(size, row)
+        return Entry(key, body, 1, size)
+
+    def _check_size(self, size: int, row: Mapping[str, Any]) -> None:
         if size > self._options.max_record_bytes:
             raise SchemaError(
                 f"prediction {row['prediction_id']!r}: {size} bytes are more than the "
                 f"{self._options.max_record_bytes} a record may have: log fewer features"
             )
-        return Entry(key, body, 1, size)
 
 
 def _encoder(options: Options, schema_name: str) -> Encode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -85,6 +86,7 @@ class Outbox:
                 raise DriftstreamError("this logger is closed: make another one to log again")
             if self._feeder is None:
                 self._feeder = Feeder(self._options, self._make_packer())
+                _register_in_process()
             return self._feeder
 
 
@@ -104,6 +106,13 @@ def _send_what_is_left() -> None:
     for feeder in feeders:
         if feeder is not None:
             feeder.join(feeder.seconds_left + _JOIN_SECONDS)
+
+
+def _register_in_process() -> None:
+    """Sends what is left at the end of a multiprocessing.Process too, which runs no atexit."""
+    processes = sys.modules.get("multiprocessing.util")
+    if processes is not None:
+        processes.Finalize(None, _send_what_is_left, exitpriority=100)
 
 
 os.register_at_fork(after_in_child=_start_afresh)

@@ -1,0 +1,310 @@
+"""What the loggers do without a broker: bounded time, bounded memory, everything counted."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import uuid
+from collections import UserDict
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from confluent_kafka import KafkaError
+
+from stream.client import LabelLogger, PredictionLogger
+from stream.client.buffer import Buffer, Entry
+from stream.client.encode import encode_json
+from stream.client.feeder import Feeder
+from stream.client.options import Options
+from stream.client.packers import RowPacker
+from stream.client.scalars import new_id, scalars_by_name
+from stream.core.errors import BufferFullError, ConfigError, DriftstreamError, SchemaError
+
+NOWHERE = "127.0.0.1:1"
+SLOW_MACHINE_SECONDS = 1.0
+
+
+def offline(**settings: Any) -> PredictionLogger:
+    return PredictionLogger(
+        **{"model": "m", "bootstrap_servers": NOWHERE, "exit_seconds": 0.0, **settings}
+    )
+
+
+def timed(call: Any) -> tuple[float, Any]:
+    begun = time.perf_counter()
+    result = call()
+    return time.perf_counter() - begun, result
+
+
+def test_making_a_logger_and_logging_wait_for_nobody() -> None:
+    seconds, logger = timed(offline)
+    assert seconds < SLOW_MACHINE_SECONDS
+    seconds, _ = timed(lambda: [logger.log(features={"x": 1.0}) for _ in range(1_000)])
+    assert seconds < SLOW_MACHINE_SECONDS
+    assert logger.counters == (0, 0, 0, 1_000)
+    seconds, flushed = timed(lambda: logger.flush(0.2))
+    assert not flushed
+    assert 0.2 <= seconds < 0.2 + SLOW_MACHINE_SECONDS
+    seconds, closed = timed(lambda: logger.close(0.2))
+    assert not closed
+    assert seconds < 0.2 + 2 * SLOW_MACHINE_SECONDS
+    assert logger.counters.buffered == 0
+    assert logger.counters.failed + logger.counters.dropped == 1_000
+
+
+def test_drop_oldest_keeps_the_newest() -> None:
+    buffer: Buffer[int] = Buffer(10, 10_000, "drop_oldest", 0.0)
+    for number in range(25):
+        buffer.put([Entry(None, number, 1, 10)])
+    assert [entry.value for entry in buffer.take(1, 100, 0.0, 0.0)] == list(range(15, 25))
+    assert (buffer.accepted, buffer.evicted, buffer.rows, buffer.size) == (25, 15, 0, 0)
+
+
+def test_a_buffer_is_bounded_in_bytes_too() -> None:
+    buffer: Buffer[int] = Buffer(1_000, 100, "drop_oldest", 0.0)
+    for number in range(25):
+        buffer.put([Entry(None, number, 1, 30)])
+    assert [entry.value for entry in buffer.take(1, 100, 0.0, 0.0)] == [22, 23, 24]
+    with pytest.raises(SchemaError, match="raise buffer_bytes"):
+        buffer.put([Entry(None, 0, 1, 101)])
+
+
+def test_a_take_waits_for_enough_rows_or_the_linger() -> None:
+    buffer: Buffer[int] = Buffer(1_000, 10_000, "raise", 0.0)
+    buffer.put([Entry(None, 0, 1, 1)])
+    assert buffer.take(10, 100, 60.0, 0.0) == []
+    seconds, taken = timed(lambda: buffer.take(10, 100, 0.05, 10.0))
+    assert len(taken) == 1
+    assert seconds < SLOW_MACHINE_SECONDS
+    buffer.put([Entry(None, number, 1, 1) for number in range(10)])
+    assert len(buffer.take(10, 7, 60.0, 0.0)) == 7
+    buffer.hurry(1)
+    assert len(buffer.take(10, 100, 60.0, 0.0)) == 3
+
+
+def test_a_full_buffer_drops_and_never_waits() -> None:
+    logger = offline(buffer_rows=100)
+    seconds, _ = timed(lambda: [logger.log(features={"x": 1}) for _ in range(1_000)])
+    assert seconds < SLOW_MACHINE_SECONDS
+    counters = logger.counters
+    assert 0 < counters.buffered <= 100
+    assert counters.dropped + counters.buffered == 1_000
+    logger.close(0.0)
+
+
+def test_block_waits_no_longer_than_asked() -> None:
+    logger = offline(buffer_rows=100, on_full="block", block_seconds=0.2)
+    while logger.counters.dropped == 0:
+        seconds, _ = timed(lambda: logger.log(features={"x": 1}))
+        assert seconds < 0.2 + SLOW_MACHINE_SECONDS
+    assert seconds >= 0.2
+    seconds, _ = timed(lambda: logger.log_columns(features={"x": np.arange(50)}))
+    assert 0.2 <= seconds < 0.2 + SLOW_MACHINE_SECONDS
+    assert logger.counters.dropped == 51
+    logger.close(0.0)
+
+
+def test_block_goes_on_when_there_is_room_again() -> None:
+    buffer: Buffer[int] = Buffer(1, 10_000, "block", 30.0)
+    buffer.put([Entry(None, 1, 1, 1)])
+    thread = threading.Thread(target=buffer.put, args=([Entry(None, 2, 1, 1)],))
+    thread.start()
+    taken: list[int] = []
+    while len(taken) < 2:
+        taken += [entry.value for entry in buffer.take(1, 1, 0.0, 5.0)]
+    thread.join(5)
+    assert taken == [1, 2]
+    assert buffer.refused == 0
+
+
+def test_raise_raises_at_once_and_takes_all_or_nothing() -> None:
+    logger = offline(buffer_rows=100, on_full="raise")
+    with pytest.raises(BufferFullError, match="buffer_rows"):
+        logger.log_columns(features={"x": np.arange(10_000)})
+    assert logger.counters == (0, 0, 0, 0)
+    while logger.counters.buffered < 50:
+        logger.log(features={"x": 1})
+    with pytest.raises(BufferFullError):
+        logger.log_columns(features={"x": np.arange(51)})
+    assert 0 < logger.counters.buffered <= 100
+    logger.close(0.0)
+
+
+def test_many_threads_lose_no_row() -> None:
+    logger = offline()
+
+    def work() -> None:
+        for _ in range(500):
+            logger.log(features={"x": 1.0})
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert logger.counters.buffered == 4_000
+    logger.close(0.0)
+
+
+def test_a_fatal_error_begins_a_new_producer() -> None:
+    options = Options(topic="t", kafka={"bootstrap.servers": NOWHERE})
+    feeder = Feeder(options, RowPacker())
+    first = feeder.producer
+    feeder.buffer.put([Entry(b"k", b"v", 1, 2)])
+    feeder._hear_error(KafkaError(KafkaError._FATAL, "out of sequence", True))
+    assert not feeder.flush(0.5) or feeder.counters.failed == 1
+    deadline = time.monotonic() + 10
+    while feeder.producer is first:
+        assert time.monotonic() < deadline
+        feeder.flush(0.05)
+    feeder.retire(0.0)
+    assert feeder.join(10)
+    assert sum(feeder.counters[:3]) == 1
+
+
+def test_a_closed_logger_says_so() -> None:
+    logger = offline()
+    assert logger.close(1.0)
+    assert logger.close(1.0)
+    with pytest.raises(DriftstreamError, match="closed"):
+        logger.log(features={"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"bootstrap_servers": None}, "KAFKA_BOOTSTRAP_SERVERS"),
+        ({"model": ""}, "model"),
+        ({"version": 3}, "version"),
+        ({"format": "xml"}, "format: is 'xml', wants one of json, avro, arrow"),
+        ({"on_full": "explode"}, "on_full"),
+        ({"buffer_rows": 0}, "buffer_rows"),
+        ({"buffer_bytes": 1.5}, "buffer_bytes"),
+        ({"block_seconds": -1}, "block_seconds"),
+        ({"linger_seconds": math.nan}, "linger_seconds"),
+        ({"registry_url": "http://127.0.0.1:1"}, "registry_url"),
+        ({"format": "avro", "registry_url": "file:///etc"}, "registry_url"),
+        ({"kafka": {"no.such.property": 1}}, "no.such.property"),
+        ({"kafka": {"acks": 1}}, "acks"),
+        ({"kafka": {"message.max.bytes": "much"}}, "message.max.bytes"),
+    ],
+)
+def test_wrong_settings_are_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], said: str
+) -> None:
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    with pytest.raises(ConfigError, match=said):
+        offline(**settings)
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", NOWHERE)
+    monkeypatch.setenv("DRIFTSTREAM_TOPIC_PREFIX", "acme.")
+    logger = PredictionLogger(model="m", exit_seconds=0.0)
+    assert logger._options.topic == "acme.predictions"
+    logger.close(0.0)
+
+
+def test_passwords_are_not_shown() -> None:
+    options = Options(topic="t", kafka={"sasl.password": "secret"})
+    assert "secret" not in repr(options)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"prediction_id": ""}, "prediction_id: has 0 bytes"),
+        ({"prediction_id": "ü" * 129}, "prediction_id: has 258 bytes"),
+        ({"prediction_id": 5}, "prediction_id: is 5"),
+        ({"prediction_id": "\ud800"}, "prediction_id"),
+        ({"event_time_ms": 1.5}, "event_time_ms: is 1.5"),
+        ({"event_time_ms": True}, "event_time_ms: is True"),
+        ({"event_time_ms": -1}, "event_time_ms: -1"),
+        ({"features": [1, 2]}, "features: is"),
+        ({"features": {"a": {"b": 1}}}, "features.a: is"),
+        ({"features": {"a": np.ones(2)}}, "features.a: is"),
+        ({"features": {1: 2}}, "features: has the name 1"),
+        ({"features": {"a": "\ud800"}}, "features.a"),
+        ({"features": {"a": "x" * 2_000_000}}, "bytes are more than"),
+        ({"prediction": object()}, "prediction: is"),
+        ({"score": "high"}, "score: is 'high'"),
+        ({"score": {"yes": "high"}}, "score.yes: is 'high'"),
+        ({"tags": {"t": 1}}, "tags.t: is 1"),
+        ({"attributions": {"a": "b"}}, "attributions.a"),
+        ({"latency_ms": "fast"}, "latency_ms"),
+        ({"status": "fine"}, "status"),
+    ],
+)
+@pytest.mark.parametrize("wire", ["json", "avro", "arrow"])
+def test_a_wrong_row_is_refused_by_name_and_nothing_is_buffered(
+    wire: str, row: dict[str, Any], said: str
+) -> None:
+    logger = offline(format=wire)
+    with pytest.raises(SchemaError, match=said):
+        logger.log(**{"features": {"x": 1}, **row})
+    assert logger.counters == (0, 0, 0, 0)
+    logger.log(features={"x": 1})
+    assert logger.counters.buffered == 1
+    logger.close(0.0)
+
+
+def test_a_label_is_an_outcome() -> None:
+    logger = LabelLogger(bootstrap_servers=NOWHERE, exit_seconds=0.0)
+    for value in (math.nan, math.inf, [1]):
+        with pytest.raises(SchemaError, match="label"):
+            logger.log("a", value)
+    with pytest.raises(SchemaError, match=r"label\[1\]"):
+        logger.log_columns(["a", "b"], np.array([1.0, math.nan]))
+    with pytest.raises(SchemaError, match="model"):
+        logger.log("a", 1, model="")
+    assert logger.counters.buffered == 0
+    assert logger.close(0.0)
+
+
+def test_every_scalar_that_people_have() -> None:
+    given = UserDict(
+        {
+            "f32": np.float32(0.5),
+            "i8": np.int8(-3),
+            "flag": np.bool_(True),
+            "text": np.str_("x"),
+            "zero_d": np.array(7),
+            "na": pd.NA,
+            "nat": pd.NaT,
+            "decimal": Decimal("1.5"),
+            "huge": 10**400,
+            "big": 2**70,
+        }
+    )
+    plain = scalars_by_name(given, "features")
+    assert plain == {
+        "f32": 0.5,
+        "i8": -3,
+        "flag": True,
+        "text": "x",
+        "zero_d": 7,
+        "na": None,
+        "nat": None,
+        "decimal": 1.5,
+        "huge": math.inf,
+        "big": float(2**70),
+    }
+    assert {type(value) for value in plain.values()} <= {str, int, float, bool, type(None)}
+    assert scalars_by_name(pd.Series({"a": 1.5}), "features") == {"a": 1.5}
+    assert (
+        encode_json({"features": {"huge": 2**70}})
+        == b'{"features":{"huge":1180591620717411303424}}'
+    )
+
+
+def test_new_ids_are_random_uuids() -> None:
+    ids = [new_id() for _ in range(1_000)]
+    assert len(set(ids)) == 1_000
+    for text in ids:
+        parsed = uuid.UUID(text)
+        assert str(parsed) == text
+        assert (parsed.version, parsed.variant) == (4, uuid.RFC_4122)

@@ -1,0 +1,156 @@
+"""Loggers and the life of a process: forks, ends without a flush, loggers that are forgotten."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import orjson
+import pytest
+
+from stream.client.options import Format
+from tests.conftest import Kafka
+from tests.kafka_io import create_topic, read_all
+from tests.test_client_formats import rows_of
+
+SLOW_MACHINE_SECONDS = 5.0
+
+MAKE = """
+import os, sys
+from stream.client import PredictionLogger
+logger = PredictionLogger(
+    model="m",
+    bootstrap_servers=sys.argv[1],
+    topic_prefix=sys.argv[2],
+    format=sys.argv[3],
+    exit_seconds=float(sys.argv[4]),
+)
+def log(name, rows):
+    for number in range(rows):
+        logger.log(features={"x": number}, prediction_id=f"{name}-{number}")
+"""
+
+
+def run(
+    script: str, servers: str, prefix: str = "t.", wire: str = "json", exits: float = 30
+) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", MAKE + script, servers, prefix, wire, str(exits)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
+def ids(kafka: Kafka, topic: str) -> Counter[str]:
+    records = read_all(kafka.bootstrap_servers, topic)
+    return Counter(row["prediction_id"] for record in records for row in rows_of(record))
+
+
+def expected(**rows: int) -> Counter[str]:
+    return Counter(f"{name}-{number}" for name, count in rows.items() for number in range(count))
+
+
+@pytest.mark.parametrize("wire", ["json", "arrow"])
+def test_rows_left_at_the_end_are_sent(kafka: Kafka, unique: str, wire: Format) -> None:
+    create_topic(kafka.bootstrap_servers, f"{unique}predictions", 2)
+    run("log('a', 1000)", kafka.bootstrap_servers, unique, wire)
+    assert ids(kafka, f"{unique}predictions") == expected(a=1000)
+
+
+def test_a_forgotten_logger_sends_what_it_has(kafka: Kafka, unique: str) -> None:
+    create_topic(kafka.bootstrap_servers, f"{unique}predictions", 2)
+    run("log('a', 1000); del logger", kafka.bootstrap_servers, unique)
+    assert ids(kafka, f"{unique}predictions") == expected(a=1000)
+
+
+def test_the_end_waits_no_longer_than_asked() -> None:
+    begun = time.monotonic()
+    run("log('a', 1000)", "127.0.0.1:1", exits=0.5)
+    assert time.monotonic() - begun < 0.5 + SLOW_MACHINE_SECONDS
+
+
+FORK = """
+log("before", 500)
+child = os.fork()
+if child == 0:
+    assert logger.counters == (0, 0, 0, 0), logger.counters
+    log("child", 200)
+    grandchild = os.fork()
+    if grandchild == 0:
+        log("grandchild", 50)
+        assert logger.close(20)
+        assert logger.counters == (50, 0, 0, 0), logger.counters
+        os._exit(0)
+    assert os.waitpid(grandchild, 0)[1] == 0
+    assert logger.flush(20)
+    sys.exit(0)
+log("parent", 100)
+assert os.waitpid(child, 0)[1] == 0
+assert logger.flush(20)
+print(list(logger.counters))
+"""
+
+
+@pytest.mark.parametrize("wire", ["json", "arrow"])
+def test_forked_children_send_their_own_rows_only(kafka: Kafka, unique: str, wire: Format) -> None:
+    create_topic(kafka.bootstrap_servers, f"{unique}predictions", 2)
+    said = run(FORK, kafka.bootstrap_servers, unique, wire)
+    assert orjson.loads(said) == [600, 0, 0, 0]
+    assert ids(kafka, f"{unique}predictions") == expected(
+        before=500, child=200, grandchild=50, parent=100
+    )
+
+
+MULTIPROCESSING = """
+import multiprocessing
+log("parent", 100)
+processes = [
+    multiprocessing.get_context("fork").Process(target=log, args=(name, 20)) for name in "ab"
+]
+for process in processes:
+    process.start()
+for process in processes:
+    process.join()
+    assert process.exitcode == 0
+"""
+
+
+def test_a_process_that_ends_sends_what_is_left(kafka: Kafka, unique: str) -> None:
+    create_topic(kafka.bootstrap_servers, f"{unique}predictions", 2)
+    run(MULTIPROCESSING, kafka.bootstrap_servers, unique)
+    assert ids(kafka, f"{unique}predictions") == expected(parent=100, a=20, b=20)
+
+
+TORTURE = """
+import threading
+def busy():
+    while not done:
+        logger.log(features={"x": 1.0})
+done = False
+threads = [threading.Thread(target=busy) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for number in range(8):
+    child = os.fork()
+    if child == 0:
+        logger.log(features={"x": 1}, prediction_id=f"child-{number}")
+        assert logger.flush(20)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+done = True
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_forks_while_threads_log(kafka: Kafka, unique: str) -> None:
+    create_topic(kafka.bootstrap_servers, f"{unique}predictions", 2)
+    run(TORTURE, kafka.bootstrap_servers, unique)
+    found = ids(kafka, f"{unique}predictions")
+    assert max(found.values()) == 1
+    assert all(found[f"child-{number}"] == 1 for number in range(8))
