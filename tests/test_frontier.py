@@ -107,7 +107,7 @@ def test_many_watermarks_of_one_source_stay_bounded() -> None:
     for number in range(1, 20_000):
         frontier.hear(told(A, number * PANE))
     state = frontier.states()[0]
-    assert len(state.told) <= 4_096
+    assert len(state.told) <= 256
     assert closed(frontier, told(B, 7_777 * PANE)) == 7_777 * PANE
     assert closed(frontier, told(B, 30_000 * PANE)) == 19_999 * PANE
 

@@ -1,6 +1,7 @@
 """A detect task's state as changelog records: immutable chunks of counts, small control records.
 
-    frontier                        the closed end, and what is known of every source
+    frontier                        the closed end, and the format of all of this
+    frontier/N                      what is known of the sources, some in each record
     model/[model, version]          control: where its spans begin, incident, warm-up, moves
     carry/[model, version]          rows too few to be scored, for the model's next window
     span/START/END/SEQUENCE         rows added to a span since the commit before, of all models
@@ -36,6 +37,7 @@ _VERSION = 1
 _FRONTIER = b"frontier"
 _CROWDED = 64  # records a bucket, beyond those of its last rewriting, before it is rewritten
 _MAX_BYTES = 800_000  # a record: below any broker's message.max.bytes
+_SOURCES = 50  # in one record, each with at most a few hundred watermarks
 
 _Record = tuple[bytes, bytes | None]
 
@@ -95,7 +97,7 @@ class Snapshot:
         self._schema = schema
         self._buckets = _Buckets()
         self._carrying: set[ModelKey] = set()
-        self._frontier = b""
+        self._frontier: dict[bytes, bytes] = {}
         self._waiting: list[Group] = []
 
     def changes(self) -> list[_Record]:
@@ -113,10 +115,10 @@ class Snapshot:
         for model in sorted(journal.touched):
             records += self._control(model)
         journal.clear()
-        frontier = self._frontier_record()
-        if frontier != self._frontier:
-            self._frontier = frontier
-            records.append((_FRONTIER, frontier))
+        frontier = self._frontier_records()
+        records += ((key, None) for key in self._frontier if key not in frontier)
+        records += (item for item in frontier.items() if self._frontier.get(item[0]) != item[1])
+        self._frontier = frontier
         return records
 
     def restore(self, records: Mapping[bytes, bytes]) -> None:
@@ -133,10 +135,11 @@ class Snapshot:
                 f"the detect agent's state has the format {frontier.get('v')}, this release reads "
                 f"{_VERSION}: use the release that wrote it, or `driftstream state reset`"
             )
-        self._frontier = records[_FRONTIER]
-        closed_ms: int = frontier["closed_ms"]
-        detection.frontier.restore(closed_ms, map(_source_state, frontier["sources"]))
-        detection.windows.closed_ms = closed_ms
+        self._frontier = {k: v for k, v in records.items() if k.partition(b"/")[0] == _FRONTIER}
+        detection.windows.closed_ms = frontier["closed_ms"]
+        sources = [json.loads(self._frontier[k]) for k in self._frontier if k != _FRONTIER]
+        states = [_source_state(row) for rows in sources for row in rows]
+        detection.frontier.restore(frontier["closed_ms"], states)
         for key in sorted(records):
             kind, _, rest = key.partition(b"/")
             if kind == b"model":
@@ -207,13 +210,16 @@ class Snapshot:
             self._carrying.discard(model)
             yield _name(b"carry", model), None
 
-    def _frontier_record(self) -> bytes:
+    def _frontier_records(self) -> dict[bytes, bytes]:
         frontier = self._detection.frontier
-        sources = [
+        rows = [
             [*state.source, state.position, state.watermark_ms, state.told, state.claim]
             for state in frontier.states()
         ]
-        return _json({"v": _VERSION, "closed_ms": frontier.closed_ms, "sources": sources})
+        records = {_FRONTIER: _json({"v": _VERSION, "closed_ms": frontier.closed_ms})}
+        for number, start in enumerate(range(0, len(rows), _SOURCES)):
+            records[b"%s/%d" % (_FRONTIER, number)] = _json(rows[start : start + _SOURCES])
+        return records
 
     def _restore_control(self, model: ModelKey, control: dict[str, Any]) -> None:
         watched = self._detection.windows.watched(model)

@@ -17,7 +17,7 @@ from stream.core.specs import TimeSpec
 __all__ = ["NEVER_MS", "Frontier", "SourceState"]
 
 NEVER_MS = -1  # the watermark of a source that has told none
-_MOST_TOLD = 4_096  # watermarks kept a source before they are thinned
+_MOST_TOLD = 256  # watermarks kept a source before they are thinned
 
 
 class SourceState(NamedTuple):
