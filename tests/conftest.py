@@ -45,7 +45,7 @@ def kafka() -> Iterator[Kafka]:
         _require_answer(named)
         yield Kafka(named)
         return
-    local = LocalKafka()
+    local = LocalKafka(quick=True)
     try:
         local.start()
     except KafkaUnavailableError as error:
@@ -62,7 +62,7 @@ def own_kafka() -> Iterator[OwnKafka]:
     started: list[LocalKafka] = []
 
     def start(brokers: int = 1, **options: object) -> LocalKafka:
-        local = LocalKafka(brokers, **options)  # type: ignore[arg-type]  # as LocalKafka takes them
+        local = LocalKafka(brokers, **{"quick": True, **options})  # type: ignore[arg-type]  # as LocalKafka takes them
         started.append(local)
         try:
             local.start()

@@ -86,7 +86,7 @@ def test_a_data_folder_is_kept_for_the_next_start(tmp_path: Path, kafka: Kafka) 
     except KafkaUnavailableError as error:
         pytest.skip(str(error))
     for expected in (1, 2):
-        with LocalKafka(data=tmp_path) as local:
+        with LocalKafka(data=tmp_path, quick=True) as local:
             if expected == 1:
                 create_topic(local.bootstrap_servers, "kept")
             produce_all(local.bootstrap_servers, "kept", [Record(b"x")])
@@ -98,7 +98,7 @@ def test_no_broker_outlives_a_killed_parent(kafka: Kafka) -> None:
     code = (
         "import signal\n"
         "from stream.adapters.kafka.local import LocalKafka\n"
-        "local = LocalKafka()\n"
+        "local = LocalKafka(quick=True)\n"
         "local.start()\n"
         "print(local.bootstrap_servers, flush=True)\n"
         "signal.pause()\n"
@@ -124,7 +124,7 @@ def test_a_broker_that_ends_quotes_its_log(kafka: Kafka) -> None:
     with pytest.raises(
         BrokerError, match=r"(?s)ended while starting.*broker\.log.*no.such.Reporter"
     ):
-        LocalKafka(properties={"metric.reporters": "no.such.Reporter"}).start()
+        LocalKafka(quick=True, properties={"metric.reporters": "no.such.Reporter"}).start()
 
 
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +222,7 @@ def test_a_container_is_driven_by_its_name(tmp_path: Path, monkeypatch: pytest.M
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     plan = NodePlan(0, 21_000, 22_000)
-    node = DockerNode(plan, (plan,), tmp_path, new_cluster_id(), 256, {})
+    node = DockerNode(plan, (plan,), tmp_path, new_cluster_id(), ["-Xmx256m"], {})
     node.prepare()
     for act in (node.start, node.pause, node.resume, node.kill, node.stop, node.remove):
         act()
@@ -250,6 +250,6 @@ def test_a_broken_docker_says_what_it_said(tmp_path: Path, monkeypatch: pytest.M
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     plan = NodePlan(0, 21_000, 22_000)
-    node = DockerNode(plan, (plan,), tmp_path, new_cluster_id(), 256, {})
+    node = DockerNode(plan, (plan,), tmp_path, new_cluster_id(), ["-Xmx256m"], {})
     with pytest.raises(BrokerError, match="docker create failed for driftstream-21000-1: no space"):
         node.prepare()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stream.adapters.kafka.local_config import (
@@ -55,7 +55,7 @@ class DockerNode:
         cluster: tuple[NodePlan, ...],
         _folder: Path,
         cluster_id: str,
-        heap_mb: int,
+        jvm: Sequence[str],
         properties: Mapping[str, str],
     ) -> None:
         self._docker = find_docker()
@@ -64,7 +64,7 @@ class DockerNode:
         self._plan = plan
         self._environment = {
             "CLUSTER_ID": cluster_id,
-            "KAFKA_HEAP_OPTS": f"-Xms128m -Xmx{heap_mb}m",
+            "KAFKA_HEAP_OPTS": " ".join(jvm),
             **environment(plan, cluster, properties),
         }
         self._watchdog: subprocess.Popen[bytes] | None = None

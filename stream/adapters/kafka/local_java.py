@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from stream.adapters.kafka.local_config import (
@@ -114,13 +114,13 @@ class JavaNode:
         cluster: tuple[NodePlan, ...],
         folder: Path,
         cluster_id: str,
-        heap_mb: int,
+        jvm: Sequence[str],
         properties: Mapping[str, str],
     ) -> None:
         self._folder = folder
         self._java = find_java()
         self._jars = kafka_jars()
-        self._heap_mb = heap_mb
+        self._jvm = jvm
         self._cluster_id = cluster_id
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
@@ -209,8 +209,7 @@ class JavaNode:
     def _command(self, main: str) -> list[str]:
         return [
             self._java,
-            "-Xms128m",
-            f"-Xmx{self._heap_mb}m",
+            *self._jvm,
             f"-Dlog4j2.configurationFile={self._folder / 'log4j2.properties'}",
             "-cp",
             f"{self._jars}/*",
