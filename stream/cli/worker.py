@@ -23,7 +23,8 @@ def worker(
         str, typer.Option("--agents", help="Which to run here, separated by commas.")
     ] = "observe,detect",
     http_port: Annotated[
-        int | None, typer.Option("--http-port", help="Port of /metrics; 0: any free one.")
+        int | None,
+        typer.Option("--http-port", min=0, max=65_535, help="Port of /metrics; 0: any free one."),
     ] = None,
 ) -> None:
     """Run the agents: count rows into panes, close windows, score them, open incidents.

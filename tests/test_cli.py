@@ -1,0 +1,180 @@
+"""The command: what it prints, its exit codes, and that errors are one message that helps."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+
+import orjson
+import pytest
+import typer
+
+from stream.cli.application import COMMANDS, run
+from stream.cli.logs import JsonLines, configure_logs
+from stream.cli.output import instant
+from stream.cli.windows import model_name, window_line
+from stream.topics import TOPICS
+
+_BASE_ONLY = """
+import sys, importlib.util
+known = importlib.util.find_spec
+missing = {"typer", "pydantic"}
+importlib.util.find_spec = lambda name, package=None: None if name in missing else known(name)
+from stream.cli.entry import main
+main()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in list(os.environ):
+        if name.startswith(("DRIFTSTREAM_", "KAFKA_")):
+            monkeypatch.delenv(name)
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = before
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in COMMANDS)
+    assert "Exit codes" in printed
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "Usage: driftstream" in printed
+    assert "completion" not in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["topics", "list"], 2, "KAFKA_BOOTSTRAP_SERVERS"),
+        (["topics", "list", "--set", "pnae=1s"], 2, "did you mean `pane`"),
+        (["topics", "list", "--set", "pane"], 2, "KEY=VALUE"),
+        (["topics", "list", "--config", "absent.toml"], 2, "absent.toml"),
+        (["topics", "list", "-b", "h:1", "--set", "kafka.no.such=1"], 2, "no.such"),
+        (["worker", "-b", "h:1", "--agents", "act"], 2, "observe, detect"),
+        (["worker", "-b", "h:1", "--http-port", "99999"], 2, "65535"),
+        (["produce", "absent.csv", "--model", "m", "-b", "h:1"], 1, "absent.csv"),
+        (["produce", "x.csv", "--model", "m", "-b", "h:1", "--label-delay", "9"], 2, "unit"),
+        (
+            ["produce", "x.csv", "--model", "m", "-b", "h:1", "--rate", "1", "--time-column", "t"],
+            2,
+            "exclude each other",
+        ),
+        (["demo", "--data", "x.csv"], 2, "belong together"),
+        (["demo", "--data", "x.csv", "--reference", "y.csv", "--duration", "1s"], 2, "12s"),
+        (["schemas", "show", "nothing"], 1, "there are alert"),
+        (["no-such-command"], 2, "No such command"),
+        (["dev", "kafka", "--brokers", "2"], 2, "1 or 3"),
+    ],
+)
+def test_errors_say_what_to_do(
+    arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == code
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+
+
+def test_a_broker_that_is_away_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["alerts", "tail", "-b", "127.0.0.1:1", "--timeout", "1"]) == 3
+    assert "is Kafka up" in capsys.readouterr().err
+
+
+def test_schemas_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schemas", "list", "--json"]) == 0
+    listed = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "prediction" in [schema["name"] for schema in listed]
+    assert run(["schemas", "show", "prediction"]) == 0
+    assert orjson.loads(capsys.readouterr().out)["name"] == "Prediction"
+
+
+def test_asyncapi_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schemas", "asyncapi"]) == 0
+    document = orjson.loads(capsys.readouterr().out)
+    assert document["asyncapi"].startswith("3.1")
+    assert len(document["channels"]) >= len(TOPICS)
+
+
+def test_without_the_worker_extra_it_says_what_to_install() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _BASE_ONLY], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert "pip install 'driftstream[worker]'" in ended.stderr
+    assert "typer, pydantic" in ended.stderr
+
+
+def test_a_command_imports_only_what_it_needs() -> None:
+    script = (
+        "import sys\nfrom stream.cli.application import run\nrun(['schemas', 'list'])\n"
+        "heavy = {'pyarrow', 'confluent_kafka', 'yaml'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    program = [sys.executable, "-c", "from stream.cli.entry import main; main()", "schemas"]
+    with subprocess.Popen(
+        [*program, "asyncapi"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, errors = process.communicate(timeout=30)
+    assert errors == b""
+
+
+def test_log_lines_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+    logging.getLogger("stream.test").info("counted %d", 3, extra={"topic": "t"})
+    logging.getLogger("stream.test").debug("not shown")
+    line = orjson.loads(capsys.readouterr().err)
+    assert (line["message"], line["level"], line["topic"]) == ("counted 3", "info", "t")
+
+
+def test_a_log_line_tells_its_exception() -> None:
+    record = logging.makeLogRecord({"msg": "failed", "levelno": logging.ERROR})
+    try:
+        raise ValueError("why")
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    assert "ValueError: why" in orjson.loads(JsonLines().format(record))["exception"]
+
+
+def test_times_for_people() -> None:
+    assert instant(0) == "1970-01-01 00:00:00"
+    assert instant(10**18) == str(10**18)
+
+
+def test_a_window_in_a_line() -> None:
+    window = {"model": "m", "version": "", "start_ms": 0, "end_ms": 60_000, "rows": 1200}
+    scored = {**window, "scored": True, "drift_share": 0.25, "drifted": ["age"], "late_rows": 2}
+    assert window_line(scored) == (
+        "1970-01-01 00:00:00 - 00:01:00  m  1,200 rows (2 late)  drifted 25%: age"
+    )
+    few = {**window, "version": "3", "scored": False, "reason": "min_rows"}
+    assert window_line(few).endswith("m@3  1,200 rows  not scored: min_rows")
+    assert model_name("m", "3") == "m@3"
+
+
+def test_each_command_module_offers_a_typer() -> None:
+    for place in COMMANDS.values():
+        module, _, attribute = place.partition(":")
+        assert isinstance(getattr(import_module(module), attribute), typer.Typer)
