@@ -24,7 +24,7 @@ from stream.cli.demo.traffic import Traffic
 from stream.core.errors import ConfigError
 from stream.settings import Settings
 
-__all__ = ["TableOptions", "run_example", "run_tables"]
+__all__ = ["QUICK", "TableOptions", "run_example", "run_tables"]
 
 _EXAMPLE_RATE = 500.0
 _EXAMPLE_WINDOW_MS = 5_000
@@ -35,7 +35,7 @@ _SHORTEST_SECONDS = 12.0
 _NOT_FOUND = 1
 
 # A deployment counts in minutes and hours; here a person watches.
-_QUICK = {
+QUICK = {
     "pane": 1_000,
     "out_of_orderness": 300,
     "idle_after": 2_000,
@@ -83,7 +83,7 @@ def run_tables(
 
 def _run(settings: Settings, traffic: Traffic, plan: Plan, console: Console) -> None:
     embedded = not settings.bootstrap_servers
-    update: dict[str, object] = {**_QUICK, "topic_prefix": own_prefix()}
+    update: dict[str, object] = {**QUICK, "topic_prefix": own_prefix()}
     with ExitStack() as stack:
         if embedded:
             update["bootstrap_servers"] = stack.enter_context(embedded_broker())
