@@ -21,7 +21,7 @@ from stream.client.encode import encode_json
 from stream.client.feeder import Feeder
 from stream.client.options import Options
 from stream.client.packers import RowPacker
-from stream.client.scalars import new_id, scalars_by_name
+from stream.client.scalars import new_id, new_ids, scalars_by_name
 from stream.core.errors import BufferFullError, ConfigError, DriftstreamError, SchemaError
 
 NOWHERE = "127.0.0.1:1"
@@ -302,8 +302,9 @@ def test_every_scalar_that_people_have() -> None:
 
 
 def test_new_ids_are_random_uuids() -> None:
-    ids = [new_id() for _ in range(1_000)]
-    assert len(set(ids)) == 1_000
+    ids = [new_id() for _ in range(1_000)] + new_ids(1_000)
+    assert len(set(ids)) == 2_000
+    assert new_ids(0) == []
     for text in ids:
         parsed = uuid.UUID(text)
         assert str(parsed) == text

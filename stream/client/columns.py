@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.client.scalars import PLAIN, check_status, check_time, id_bytes, new_id, scalar
+from stream.client.scalars import PLAIN, check_status, check_time, id_bytes, new_ids, scalar
 from stream.core.errors import SchemaError
 from stream.core.records import Scalar
 
@@ -147,7 +147,7 @@ def _present(row: dict[str, Any]) -> dict[str, Any]:
 def prediction_ids(ids: Column | None, rows: int) -> tuple[list[str], list[bytes]]:
     """Ids as text and as keys; new UUIDs where None is given."""
     if ids is None:
-        texts = [new_id() for _ in range(rows)]
+        texts = new_ids(rows)
         return texts, [text.encode() for text in texts]
     listed = _listed(ids)
     return [str(value) for value in listed], [id_bytes(value) for value in listed]

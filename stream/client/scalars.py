@@ -26,6 +26,7 @@ __all__ = [
     "check_time",
     "id_bytes",
     "new_id",
+    "new_ids",
     "number",
     "numbers_by_name",
     "scalar",
@@ -122,6 +123,20 @@ def new_id() -> str:
     digits = os.urandom(16).hex()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+def new_ids(rows: int) -> list[str]:
+    """As many random UUIDs, as text; a tenth of what `new_id` costs for each."""
+    octets = np.frombuffer(os.urandom(16 * rows), dtype=np.uint8).reshape(rows, 16).copy()
+    octets[:, 6] = octets[:, 6] & 0x0F | 0x40
+    octets[:, 8] = octets[:, 8] & 0x3F | 0x80
+    digits = np.frombuffer(octets.tobytes().hex().encode(), dtype=np.uint8).reshape(rows, 32)
+    letters = np.full((rows, 36), ord("-"), dtype=np.uint8)
+    starts = ((0, 0, 8), (8, 9, 4), (12, 14, 4), (16, 19, 4), (20, 24, 12))
+    for source, target, length in starts:
+        letters[:, target : target + length] = digits[:, source : source + length]
+    text = letters.tobytes().decode()
+    return [text[start : start + 36] for start in range(0, len(text), 36)]
 
 
 def check_time(value: object) -> int:
