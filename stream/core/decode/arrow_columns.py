@@ -32,7 +32,8 @@ def filled(column: Any, out: _Floats) -> _Mask | None:
     elif column.null_count and not pa.types.is_floating(kind):
         out[:] = column.cast(pa.float64(), safe=False).to_numpy()
     else:
-        out[:] = column.to_numpy()
+        with np.errstate(invalid="ignore"):  # a float32 NaN may be a signalling one
+            out[:] = column.to_numpy()
     return None
 
 

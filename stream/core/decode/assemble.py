@@ -77,7 +77,7 @@ def assemble(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> Assembled:
     one = bool((rows.entry == rows.entry[0]).all())
     own = [plans.plan(int(rows.entry[0]))] if one else plans.plans_of(rows.entry)
     if parsed.whole is not None:
-        read = rows.features, _unread(rows.features)
+        read = _rest_of(rows.features, parsed.whole)
     else:
         readers = [p.reader.convert if parsed.dicts else p.reader.read for p in own]
         if one:
@@ -231,9 +231,14 @@ def _planned(
     )
 
 
-def _unread(features: Sequence[Any]) -> list[int]:
-    """The places of features that are still text or a dict."""
+def _rest_of(features: Sequence[Any], reader: Reader) -> tuple[Sequence[Any], list[int]]:
+    """The features, also of rows that the one-pass reader refused; the places still refused."""
     unread = {msgspec.Raw, dict}
     if unread.isdisjoint(map(type, features)):
-        return []
-    return [i for i, value in enumerate(features) if type(value) in unread]
+        return features, []
+    places = [i for i, value in enumerate(features) if type(value) in unread]
+    read, refused = drain(map(reader.read, [features[i] for i in places]))
+    whole = list(features)
+    for i, value in zip(places, read, strict=True):
+        whole[i] = value
+    return whole, [places[i] for i in refused]

@@ -170,8 +170,9 @@ class Decoder:
 
     def _reread(self, value: bytes) -> Envelope:
         """A row that the fast road refused: the plain envelope first, then field by field."""
-        (envelope,), refused = drain(map(read_envelope, (value,)))
-        if refused:
-            return plain_envelope(value, self._limits.max_features)
-        read: Envelope = envelope
-        return read
+        if b"NaN" not in value:
+            (envelope,), refused = drain(map(read_envelope, (value,)))
+            if not refused:
+                read: Envelope = envelope
+                return read
+        return plain_envelope(value, self._limits.max_features)

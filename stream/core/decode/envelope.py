@@ -121,9 +121,17 @@ def check_features(value: Mapping[Any, Any], max_features: int) -> dict[str, Sca
         raise RefusedError(
             Reason.TOO_MANY_FEATURES, f"features: {len(value)} of them; at most {max_features}"
         )
-    return {
-        _key(name, "features"): clean_scalar(v, f"features.{name}") for name, v in value.items()
-    }
+    clean: dict[str, Scalar] = {}
+    for name, item in value.items():
+        kind = type(item)
+        if kind is float:
+            plain = item if item == item else None
+        elif item is None or kind is bool or (kind is str and item.isascii()):
+            plain = item
+        else:
+            plain = clean_scalar(item, f"features.{name}")
+        clean[_key(name, "features")] = plain
+    return clean
 
 
 def check_envelope(row: object, max_features: int) -> Envelope:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from stream.core.decode.envelope import RefusedError
 from stream.core.decode.limits import DecodeLimits
 from stream.core.decode.plans import model_key
-from stream.core.decode.raw import PlainRow, plain_values, raw_batches
+from stream.core.decode.raw import PlainRow, raw_batches
 from stream.core.decode.text import plain_features
 from stream.core.errors import Reason, Rejected
 from stream.core.records import CARRIES_FEATURES, Int64s, RawBatch
@@ -80,12 +80,16 @@ def plain_batches(rows: Rows, limits: DecodeLimits, rejected: list[Rejected]) ->
         if plain is None and not carries:
             bad[i] = LACKS_FEATURES
             continue
-        values = plain_values(
-            plain, rows.predictions[i] if carries else None, rows.scores[i] if carries else None
+        good.append(
+            PlainRow(
+                model=model_key(rows.models[i], rows.versions[i]),
+                record=int(rows.record[i]),
+                event_time_ms=int(rows.event_time_ms[i]),
+                carries=carries | (CARRIES_FEATURES if plain is not None else 0),
+                features=plain or {},
+                prediction=rows.predictions[i] if carries else None,
+                score=rows.scores[i] if carries else None,
+            )
         )
-        model = model_key(rows.models[i], rows.versions[i])
-        time_ms = int(rows.event_time_ms[i])
-        carries |= CARRIES_FEATURES if plain is not None else 0
-        good.append(PlainRow(model, int(rows.record[i]), 0, time_ms, carries, values))
     without(rows, bad, rejected)
     return raw_batches(good)
