@@ -84,6 +84,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "features__state": pa.nulls(ROWS),
         "features__code": pa.array([2**64 - 1, 1, None, 1, 0, 1], pa.uint64()),
     },
+    "integers far apart and close together": {
+        "features__code": pa.array([-100, 1, 100, 1, 0, 1], pa.int8()),
+        "features__state": pa.array([2**64 - 1, 2**64 - 2, 2**64 - 1, 0, 1, 2], pa.uint64()),
+        "prediction": pa.array([-(2**63), 2**63 - 1, 0, 1, 0, 1]),
+    },
     "unknown features": {
         "features__x": pa.array([1.0, None, math.nan, 2, 3, 4]),
         "features__y": pa.array(["a", None, "b", "b", "a", "c"]).dictionary_encode(),
@@ -247,6 +252,10 @@ BROKEN: dict[str, tuple[bytes, Reason]] = {
     ),
     "too many rows": (arrow_bytes(zeros(3_001)), Reason.OVERSIZED),
     "a bomb": (arrow_bytes(zeros(3_000), options=ZSTD), Reason.OVERSIZED),
+    "a column of nothing for every name": (
+        arrow_bytes(zeros(2_900) | {f"features.{i}": pa.nulls(2_900) for i in range(20)}),
+        Reason.OVERSIZED,
+    ),
     "a long text for every row": (
         arrow_bytes(columns(features__state=pa.array(["x" * 30_000] * ROWS).dictionary_encode())),
         Reason.OVERSIZED,

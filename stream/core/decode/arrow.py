@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stream.core.decode.arrow_columns import filled, plain
-from stream.core.decode.arrow_frame import frame_of
+from stream.core.decode.arrow_frame import Frame, frame_of
 from stream.core.decode.arrow_group import Group, batches_of
 from stream.core.decode.arrow_layout import Layout, layout_of
 from stream.core.decode.assemble import Assembled
@@ -26,6 +26,7 @@ from stream.core.records import Int64s
 __all__ = ["ArrowReader"]
 
 _MAX_LAYOUTS: Final = 256
+_CELL_BYTES: Final = 4
 _MAX_KEPT_SCHEMA: Final = 1 << 16
 
 # What pyarrow raises for bytes that aren't what they should be.
@@ -80,6 +81,7 @@ class ArrowReader:
         try:
             reader = pa.ipc.open_stream(value)
             layout = self._layout(key, reader.schema)
+            _check_cells(frame, len(layout.variables))
             batches = [reader.read_next_batch() for _ in range(frame.batches)]
             for batch in batches:
                 batch.validate(full=True)
@@ -87,8 +89,8 @@ class ArrowReader:
             raise RefusedError(Reason.MALFORMED, f"Arrow stream: {said(broken)}") from broken
         if not any(batch.num_rows for batch in batches):
             raise RefusedError(Reason.EMPTY, "Arrow stream: holds no rows")
-        if frame.rows * frame.dictionary_bytes > self._limits.max_unpacked_bytes:
-            self._bound(batches, layout.texts)
+        if frame.rows * frame.dictionary_bytes > frame.room:
+            _check_texts(batches, layout.texts, frame.room)
         parts = groups.setdefault((key, carries), _Parts(layout))
         first = 0
         for batch in batches:
@@ -106,22 +108,6 @@ class ArrowReader:
             if len(self._layouts) > _MAX_LAYOUTS:
                 self._layouts.popitem(last=False)
         return layout
-
-    def _bound(self, batches: Sequence[Any], places: Sequence[int]) -> None:
-        """A long text in a dictionary stands for as many texts as there are rows."""
-        limit = self._limits.max_unpacked_bytes
-        for batch in batches:
-            rows = batch.num_rows
-            for place in places:
-                known = batch.column(place).dictionary
-                if known.nbytes * rows <= limit:
-                    continue
-                longest = max((len(text or "") for text in known.to_pylist()), default=0)
-                if longest * rows > limit:
-                    raise RefusedError(
-                        Reason.OVERSIZED,
-                        f"{rows} rows of a text of {longest} characters; at most {limit} bytes",
-                    )
 
     def _group(
         self,
@@ -154,6 +140,32 @@ class ArrowReader:
             group = group.keep(reasons.codes == 0)
         if len(group.record):
             batches_of(group, self._plans, done)
+
+
+def _check_cells(frame: Frame, columns: int) -> None:
+    """Columns of bits or of nulls are small, and large as values."""
+    cells = frame.rows * columns
+    if cells * _CELL_BYTES > frame.room:
+        raise RefusedError(
+            Reason.OVERSIZED,
+            f"{frame.rows} rows of {columns} columns; at most {frame.room // _CELL_BYTES} values",
+        )
+
+
+def _check_texts(batches: Sequence[Any], places: Sequence[int], room: int) -> None:
+    """A long text in a dictionary stands for as many texts as there are rows."""
+    for batch in batches:
+        rows = batch.num_rows
+        for place in places:
+            known = batch.column(place).dictionary
+            if known.nbytes * rows <= room:
+                continue
+            longest = max((len(text or "") for text in known.to_pylist()), default=0)
+            if longest * rows > room:
+                raise RefusedError(
+                    Reason.OVERSIZED,
+                    f"{rows} rows of a text of {longest} characters; at most {room} bytes",
+                )
 
 
 class _Reasons:

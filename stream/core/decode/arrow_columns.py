@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from stream.core.decode.plan import Lookup
 from stream.core.records import Int64s, Scalar
 
 __all__ = ["filled", "plain", "present", "slots"]
+
+_FEW: Final = 1_024  # a table of so many slots costs less than finding the distinct values
 
 _Floats = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]
@@ -44,6 +46,13 @@ def slots(column: Any, lookup: Lookup, count: int) -> Int64s:
     if pa.types.is_null(kind):
         out[:] = lookup[None]
         return out
+    if pa.types.is_integer(kind) and not column.null_count and count:
+        values = column.to_numpy()
+        low, high = int(values.min()), int(values.max())
+        if high - low < _FEW and high < 1 << 63:
+            table = np.array([lookup[value] for value in range(low, high + 1)], dtype=np.int64)
+            table.take(values.astype(np.int64) - low, out=out)
+            return out
     if not pa.types.is_dictionary(kind):
         if pa.types.is_float16(kind):
             column = column.cast(pa.float64())

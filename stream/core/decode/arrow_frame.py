@@ -19,6 +19,8 @@ __all__ = ["Frame", "frame_of"]
 _CONTINUATION: Final = 0xFFFFFFFF
 _MAX_MESSAGES: Final = 4_096
 _MAX_KEPT_BYTES: Final = 16_384
+_MAX_RATIO: Final = 50
+_MIN_ROOM: Final = 1 << 20
 _SCHEMA, _DICTIONARY, _BATCH = 1, 2, 3
 
 _prefix = struct.Struct("<II").unpack_from
@@ -30,12 +32,16 @@ _extent = struct.Struct("<qq").unpack_from
 
 
 class Frame(NamedTuple):
-    """Where the schema message ends (its bytes tell streams of one schema), and what follows."""
+    """Where the schema message ends (its bytes tell streams of one schema), and what follows.
+
+    `room` is how many bytes the record may take once unpacked.
+    """
 
     schema_end: int
     batches: int
     rows: int
     dictionary_bytes: int
+    room: int
 
 
 class _Message(NamedTuple):
@@ -56,6 +62,7 @@ def frame_of(value: bytes, limits: DecodeLimits) -> Frame:
 
 
 def _walk(value: bytes, limits: DecodeLimits) -> Frame:
+    room = min(limits.max_unpacked_bytes, max(_MIN_ROOM, _MAX_RATIO * len(value)))
     at = schema_end = batches = unpacked = rows = dictionaries = 0
     for number in range(_MAX_MESSAGES):
         if at == len(value):
@@ -82,17 +89,17 @@ def _walk(value: bytes, limits: DecodeLimits) -> Frame:
             batches += message.kind == _BATCH
             rows += message.rows
             unpacked += claimed
-        if unpacked > limits.max_unpacked_bytes or rows > limits.max_rows_per_record:
+        if unpacked > room or rows > limits.max_rows_per_record:
             raise RefusedError(
                 Reason.OVERSIZED,
                 f"{rows} rows, {unpacked} bytes unpacked; at most "
-                f"{limits.max_rows_per_record} and {limits.max_unpacked_bytes}",
+                f"{limits.max_rows_per_record} and {room}",
             )
     else:
         raise RefusedError(Reason.OVERSIZED, f"Arrow stream: over {_MAX_MESSAGES} messages")
     if not schema_end:
         raise _broken("holds no schema")
-    return Frame(schema_end, batches, rows, dictionaries)
+    return Frame(schema_end, batches, rows, dictionaries, room)
 
 
 def _unpacked(value: bytes, body: int, packed: tuple[tuple[int, int], ...]) -> int:

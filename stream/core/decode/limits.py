@@ -13,7 +13,8 @@ class DecodeLimits:
 
     `max_features` counts a row's features (and, apart, the classes of its score).
     `max_record_bytes` bounds the record as it came, `max_unpacked_bytes` an Arrow record once
-    unpacked. A row may be at most `max_clock_skew_ms` later than its record's Kafka timestamp.
+    unpacked (which may also be no more than 50 times the record, or 1 MiB). A row may be at
+    most `max_clock_skew_ms` later than its record's Kafka timestamp.
     """
 
     max_features: int = 1_000
