@@ -6,6 +6,7 @@ import pytest
 
 from stream.core.records import ModelKey
 from stream.core.signal.incident import (
+    FORGET_AFTER_MS,
     Change,
     History,
     Verdict,
@@ -72,6 +73,18 @@ def test_a_clean_window_leaves_the_severity() -> None:
 def test_none_opens_while_it_cools_down() -> None:
     spec = MonitorSpec(resolve_after=1, cooldown_ms=30)
     assert run(spec, "x.xxx")[0] == ["opened", "resolved", "", "", "opened"]
+
+
+def test_the_past_is_forgotten_but_not_an_open_incident() -> None:
+    spec = MonitorSpec(open_after=2, open_within=2)
+    history, _ = advance(History(), CREDIT, "", Verdict(0, 10, True, 0.3), spec)
+    late_ms = FORGET_AFTER_MS + 10
+    _, change = advance(history, CREDIT, "", Verdict(late_ms, late_ms + 10, True, 0.3), spec)
+    assert change is None
+    history, opened = advance(history, CREDIT, "", Verdict(10, 20, True, 0.3), spec)
+    assert opened is not None
+    history, _ = advance(history, CREDIT, "", Verdict(late_ms, late_ms + 10, False, 0.0), spec)
+    assert history.incident is not None
 
 
 def test_windows_of_a_resolved_incident_open_no_other() -> None:

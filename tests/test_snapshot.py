@@ -8,6 +8,7 @@ from stream import schemas
 from stream.core import snapshot as module
 from stream.core.catalog import Monitors, Profiles
 from stream.core.errors import StateError
+from stream.core.pane.spans import CARRY_FOR_MS
 from stream.core.pipeline import Detection
 from stream.core.snapshot import Snapshot
 from stream.core.specs import MonitorSpec
@@ -40,7 +41,7 @@ def write(state: dict[bytes, bytes], snapshot: Snapshot) -> list[bytes]:
     changes = snapshot.changes()
     for key, value in changes:
         if value is None:
-            del state[key]
+            state.pop(key, None)
         else:
             assert key not in state or not key.startswith((b"span", b"raw")), "chunks never change"
             state[key] = value
@@ -119,6 +120,24 @@ def test_rows_that_are_carried_survive() -> None:
     assert (result.closed.scored_rows, result.closed.scored_from_ms) == (10, 0)
     write(state, later)
     assert b'carry/["credit","3"]' not in state
+
+
+def test_a_model_that_is_long_silent_is_forgotten() -> None:
+    detection, snapshot = detection_of()
+    state: dict[bytes, bytes] = {}
+    detection.fold(partial(binned_group(PROFILE, 0, 5), told=[(SOURCE, WINDOW, WINDOW)]))
+    detection.advance(0)
+    write(state, snapshot)
+    assert b'carry/["credit","3"]' in state
+    end_ms = 3 * CARRY_FOR_MS // WINDOW * WINDOW
+    detection.fold(partial(told=[(SOURCE, end_ms, end_ms)]))
+    detection.advance(0)
+    write(state, snapshot)
+    assert sorted(state) == [b"frontier", b"frontier/0"]
+    told = [(SOURCE, end_ms + WINDOW, end_ms)]
+    detection.fold(partial(binned_group(PROFILE, end_ms, 5), told=told))
+    [result] = detection.advance(0).windows
+    assert (result.closed.scored_rows, result.closed.scored_from_ms) == (5, None)
 
 
 def test_state_of_another_format_is_refused() -> None:

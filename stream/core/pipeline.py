@@ -17,6 +17,8 @@ from stream.core.specs import MonitorSpec, Profile, Severity, TimeSpec
 
 __all__ = ["Advance", "Detection", "WindowResult"]
 
+_DAY_MS = 86_400_000
+
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
@@ -99,11 +101,22 @@ class Detection:
     def advance(self, now_ms: int) -> Advance:
         """Closes the panes that can be closed, and every window that ends with them."""
         end_ms = self.frontier.closable(now_ms, self.windows.rows_end_ms)
-        if end_ms == self.windows.closed_ms:
+        before_ms = self.windows.closed_ms
+        if end_ms == before_ms:
             return Advance()
         profiles, refused = self.windows.warm_up(end_ms)
         windows = tuple(map(self._judged, self.windows.close()))
+        if end_ms // _DAY_MS > before_ms // _DAY_MS:
+            self._forget()
         return Advance(windows, tuple(profiles), tuple(refused))
+
+    def _forget(self) -> None:
+        """Drops models that are silent for so long that their past decides nothing any more."""
+        for model in self.windows.idle():
+            history = self.histories.get(model)
+            if history is None or history.incident is None:
+                self.histories.pop(model, None)
+                self.windows.forget(model)
 
     def _note_moves(self, group: Group, partial: Partial, target_ms: int) -> None:
         """The sources that may have held the rows: those whose watermark was behind the pane."""

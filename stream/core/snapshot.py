@@ -112,6 +112,9 @@ class Snapshot:
             records += self._buckets.rewrite(_name(b"raw", model), ())
         for model in sorted(journal.kept):
             records += self._raw(model, journal.kept[model])
+        for model in sorted(journal.forgotten):
+            self._carrying.discard(model)
+            records += ((_name(kind, model), None) for kind in (b"model", b"carry"))
         for model in sorted(journal.touched):
             records += self._control(model)
         journal.clear()

@@ -17,7 +17,7 @@ class Journal:
 
     `counted` are rows added, by span, model and profile; `kept` raw groups that wait for a
     profile; `settled` models whose raw groups are needed no more; `released` spans that no model
-    holds; `touched` models of which anything else changed.
+    holds; `touched` models of which anything else changed; `forgotten` models that are gone.
     """
 
     counted: dict[Range, dict[tuple[ModelKey, str], Tally]] = field(default_factory=dict)
@@ -25,6 +25,7 @@ class Journal:
     settled: set[ModelKey] = field(default_factory=set)
     released: set[Range] = field(default_factory=set)
     touched: set[ModelKey] = field(default_factory=set)
+    forgotten: set[ModelKey] = field(default_factory=set)
 
     def count(self, span: Range, model: ModelKey, profile: str, tally: Tally) -> None:
         """Notes rows that were added to a span; the tally stays the caller's."""
@@ -49,6 +50,11 @@ class Journal:
         self.counted.pop(span, None)
         self.released.add(span)
 
+    def forget(self, model: ModelKey) -> None:
+        """Notes that nothing is kept of a model any more."""
+        self.touched.discard(model)
+        self.forgotten.add(model)
+
     def clear(self) -> None:
         """Forgets everything: it is committed."""
         self.counted.clear()
@@ -56,3 +62,4 @@ class Journal:
         self.settled.clear()
         self.released.clear()
         self.touched.clear()
+        self.forgotten.clear()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from stream.core.catalog import Monitors, Profiles
 from stream.core.errors import ProfileError
 from stream.core.pane.journal import Journal
-from stream.core.pane.spans import MIN_ROWS, UNBINNED, Closed, Move, Spans, Tally
+from stream.core.pane.spans import CARRY_FOR_MS, MIN_ROWS, UNBINNED, Closed, Move, Spans, Tally
 from stream.core.pane.warmup import WarmUp, binned, unbinned
 from stream.core.pane.window import Range, last_window, span_of, window_after
 from stream.core.records import Group, ModelKey
@@ -52,7 +52,7 @@ class OpenWindows:
     """Rows of many models until their windows are closed.
 
     What it gives depends on the groups, their panes and `close`'s order alone. Bounded by the
-    models' open spans; `journal` holds what changed since it was last cleared.
+    models' open spans and by `idle`; `journal` holds what changed since it was last cleared.
     """
 
     def __init__(self, pane_ms: int, profiles: Profiles, monitors: Monitors) -> None:
@@ -154,6 +154,21 @@ class OpenWindows:
                 if end is not None:
                     yield end
 
+    def idle(self) -> list[ModelKey]:
+        """Models without rows for so long that nothing of them has to be kept."""
+        return [
+            model
+            for model, watched in self.models.items()
+            if not watched.spans.tallies
+            and not watched.warm.panes
+            and self.closed_ms - watched.spans.since_ms > CARRY_FOR_MS + 2 * self._length(model)
+        ]
+
+    def forget(self, model: ModelKey) -> None:
+        """Drops an idle model."""
+        del self.models[model]
+        self.journal.forget(model)
+
     def rows_end_ms(self) -> int:
         """The end of the last window that holds rows, 0 if there are none."""
         return max(
@@ -164,6 +179,9 @@ class OpenWindows:
             ),
             default=0,
         )
+
+    def _length(self, model: ModelKey) -> int:
+        return self._monitors.at(model.model, self.closed_ms).window_ms
 
     def _count(
         self, model: ModelKey, watched: Watched, pane_ms: int, profile: str, tally: Tally

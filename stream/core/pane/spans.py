@@ -11,6 +11,7 @@ from stream.core.records import Int64s, Source
 from stream.core.specs import Profile
 
 __all__ = [
+    "CARRY_FOR_MS",
     "MIN_ROWS",
     "OTHER_PROFILE",
     "UNBINNED",
@@ -22,6 +23,7 @@ __all__ = [
     "Tally",
 ]
 
+CARRY_FOR_MS = 30 * 86_400_000  # rows are given up when no others came for so long
 UNBINNED = ""  # the "profile" of rows that no profile has counted
 WARMUP = "warmup"
 MIN_ROWS = "min_rows"
@@ -142,6 +144,8 @@ class Spans:
 
     def close(self, window: Range, profile: Profile | None, min_rows: int) -> Closed | None:
         """Closes a window by the profile in force at its end; None where it holds no rows."""
+        if window.start_ms - self.since_ms > CARRY_FOR_MS:
+            self.carry = None
         inside = [by for span, by in self.tallies.items() if _within(span, window)]
         totals = Tally()
         for tally in (tally for by in inside for tally in by.values()):

@@ -16,6 +16,7 @@ from stream.core.records import ModelKey
 from stream.core.specs import MonitorSpec, Severity
 
 __all__ = [
+    "FORGET_AFTER_MS",
     "NAMESPACE",
     "Change",
     "History",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 NAMESPACE = UUID("5b8c4c0e-6f6c-5d0b-9a52-1d1f3c6a7e10")  # of all ids that this project makes
+FORGET_AFTER_MS = 30 * 86_400_000  # without scored windows, unless an incident is open
 _ORDER = tuple(Severity)
 
 
@@ -77,7 +79,8 @@ class Change:
 class History:
     """What is remembered from window to window; bounded by the monitor's `open_within`.
 
-    `recent` are the last scored windows, oldest first, as (start, dirty).
+    Without an open incident it is forgotten after FORGET_AFTER_MS of event time. `recent` are
+    the last scored windows, oldest first, as (start, dirty).
     """
 
     recent: tuple[tuple[int, bool], ...] = ()
@@ -108,12 +111,18 @@ def advance(
     history: History, model: ModelKey, segment: str, verdict: Verdict, spec: MonitorSpec
 ) -> tuple[History, Change | None]:
     """Takes one scored window in; returns what is to be remembered and what happened."""
+    if history.incident is None and verdict.start_ms - _last_ms(history) > FORGET_AFTER_MS:
+        history = History()
     kept = max(spec.open_within, spec.open_after, 1)
     recent = (*history.recent, (verdict.start_ms, verdict.dirty))[-kept:]
     history = replace(history, recent=recent)
     if history.incident is None:
         return _idle(history, model, segment, verdict, spec)
     return _open(history, history.incident, verdict, spec)
+
+
+def _last_ms(history: History) -> int:
+    return max([start_ms for start_ms, _ in history.recent] + [history.resolved_ms or 0])
 
 
 def _idle(
