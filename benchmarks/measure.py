@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import threading
+import uuid
 from dataclasses import asdict, dataclass
 from time import perf_counter
 
@@ -12,11 +13,13 @@ import orjson
 
 from benchmarks.floor import run_floor
 from benchmarks.meter import Meter, Reading
+from stream.adapters.kafka.topics import ensure_topics
 from stream.agents.observe.agent import ObserveAgent, ObserveSettings
 from stream.agents.observe.observer import SilentObserveObserver
 from stream.core.decode import DecodeLimits
 from stream.core.specs import TimeSpec
 from stream.engine import EngineSettings, Runner
+from stream.topics import TOPICS, changelog
 
 __all__ = ["Task", "main"]
 
@@ -70,7 +73,13 @@ def _run_observe(task: Task) -> Reading:
         limits=DecodeLimits(),
     )
     agent = ObserveAgent(settings, observer=_Counter(meter, stop))
-    agent.name = f"observe-{perf_counter():.0f}"
+    agent.name = f"observe-{uuid.uuid4().hex[:8]}"
+    ensure_topics(
+        {"bootstrap.servers": task.bootstrap},
+        task.prefix,
+        source_partitions=task.partitions,
+        topics=[*TOPICS, changelog(agent.name, agent.inputs)],
+    )
     Runner(agent, EngineSettings(bootstrap_servers=task.bootstrap, prefix=task.prefix)).run(stop)
     return meter.reading()
 

@@ -71,7 +71,7 @@ class ObserveSettings:
 class ObserveAgent:
     """Decodes, times and folds the rows of the source topics (see `engine.agent.Agent`)."""
 
-    name = "observe"
+    name: str = "observe"
     broadcasts = ("profiles",)
 
     def __init__(
