@@ -46,13 +46,23 @@ def test_a_change_keeps_what_was_in_force_before() -> None:
     second = with_change(first, changed(min_rows=7), 5 * HOUR)
     assert second is not None
     assert [spec.min_rows for spec in second] == [500, 7]
-    assert in_force(second, 5 * HOUR - 1).min_rows == 500
-    assert in_force(second, 5 * HOUR).min_rows == 7
+    assert in_force(second, 5 * HOUR - 1, MINUTE).min_rows == 500
+    assert in_force(second, 5 * HOUR, MINUTE).min_rows == 7
     assert with_change(second, changed(min_rows=7), 9 * HOUR) is None
     assert with_change(second, changed(min_rows=8), 5 * HOUR) == (
         BASE,
         changed(min_rows=8, effective_from_ms=5 * HOUR),
     )
+
+
+@pytest.mark.parametrize(
+    ("pane_ms", "window_ms"),
+    [(1, HOUR), (MINUTE, HOUR), (7 * MINUTE, 63 * MINUTE), (2 * HOUR, 2 * HOUR)],
+)
+def test_the_default_is_an_hour_of_whole_panes(pane_ms: int, window_ms: int) -> None:
+    spec = in_force((), 0, pane_ms)
+    assert (spec.window_ms, spec.hop_ms) == (window_ms, window_ms)
+    check_monitor(replace(spec, model="m"), pane_ms)
 
 
 def test_history_is_bounded() -> None:

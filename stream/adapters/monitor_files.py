@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from stream.adapters.documents import Document, Duration, checked, nearest, read_yaml
-from stream.adapters.monitors import check_monitor
+from stream.adapters.monitors import check_monitor, default_monitor
 from stream.core.errors import ConfigError
 from stream.core.specs import FeatureRule, MonitorSpec, Severity
 
@@ -30,7 +30,7 @@ class MonitorDocument(Document):
     """One model's monitor, as people write it; the defaults are MonitorSpec's."""
 
     model: str = Field(min_length=1, description="the model's name")
-    window: Duration = Field(_DEFAULT.window_ms, description="a window's length, whole panes")
+    window: Duration | None = Field(None, description="a window's length, whole panes; else 1h")
     hop: Duration | None = Field(None, description="distance of windows' starts; else the window")
     min_rows: int = Field(_DEFAULT.min_rows, description="fewer rows are not scored, but kept")
     warmup_rows: int = Field(_DEFAULT.warmup_rows, description="rows of a profile of the stream")
@@ -60,7 +60,7 @@ def read_monitors(path: Path, scores: Collection[str], pane_ms: int) -> list[Mon
     problems: list[str] = []
     for place, value in _parts(path):
         try:
-            spec = _spec(checked(MonitorDocument, value, place), place, scores)
+            spec = _spec(checked(MonitorDocument, value, place), place, scores, pane_ms)
             _refuse_wrong(spec, place, pane_ms)
         except ConfigError as error:
             problems.append(str(error))
@@ -92,7 +92,9 @@ def _parts(path: Path) -> Iterator[tuple[str, object]]:
             yield place, document
 
 
-def _spec(document: MonitorDocument, place: str, scores: Collection[str]) -> MonitorSpec:
+def _spec(
+    document: MonitorDocument, place: str, scores: Collection[str], pane_ms: int
+) -> MonitorSpec:
     named = {"score": document.score}
     named |= {
         f"features.{name}.score": rule.score or "" for name, rule in document.features.items()
@@ -101,10 +103,11 @@ def _spec(document: MonitorDocument, place: str, scores: Collection[str]) -> Mon
         if score and score not in scores:
             raise ConfigError(f"{place}, {path}: no score {score!r}; {nearest(score, scores)}")
     within = document.open_within
+    window_ms = default_monitor(pane_ms).window_ms if document.window is None else document.window
     return MonitorSpec(
         model=document.model,
-        window_ms=document.window,
-        hop_ms=document.window if document.hop is None else document.hop,
+        window_ms=window_ms,
+        hop_ms=window_ms if document.hop is None else document.hop,
         min_rows=document.min_rows,
         warmup_rows=document.warmup_rows,
         score=document.score,

@@ -16,6 +16,7 @@ __all__ = [
     "MonitorChanges",
     "check_monitor",
     "decode_monitors",
+    "default_monitor",
     "encode_monitors",
     "in_force",
     "next_boundary_ms",
@@ -41,6 +42,13 @@ _PLAIN = (
     "resolve_after",
     "cooldown_ms",
 )
+
+
+def default_monitor(pane_ms: int) -> MonitorSpec:
+    """What watches a model that has no monitor: windows of an hour, in whole panes."""
+    usual = MonitorSpec()
+    length = -(-usual.window_ms // pane_ms) * pane_ms
+    return replace(usual, window_ms=length, hop_ms=length)
 
 
 def check_monitor(spec: MonitorSpec, pane_ms: int | None = None) -> None:
@@ -113,12 +121,12 @@ def decode_monitors(value: bytes, pane_ms: int | None = None) -> MonitorChanges:
     return changes
 
 
-def in_force(changes: Sequence[MonitorSpec], time_ms: int) -> MonitorSpec:
-    """The monitor that applies at a time; the defaults where there is none yet."""
+def in_force(changes: Sequence[MonitorSpec], time_ms: int, pane_ms: int) -> MonitorSpec:
+    """The monitor that applies at a time; the default one where there is none yet."""
     for spec in reversed(changes):
         if spec.effective_from_ms <= time_ms:
             return spec
-    return MonitorSpec()
+    return default_monitor(pane_ms)
 
 
 def next_boundary_ms(changes: Sequence[MonitorSpec], now_ms: int, time: TimeSpec) -> int:
@@ -128,7 +136,7 @@ def next_boundary_ms(changes: Sequence[MonitorSpec], now_ms: int, time: TimeSpec
     a pane: no row that a worker has stepped over can be that late.
     """
     after = now_ms + time.max_clock_skew_ms + time.pane_ms
-    hop = in_force(changes, after).hop_ms
+    hop = in_force(changes, after, time.pane_ms).hop_ms
     return (after // hop + 1) * hop
 
 

@@ -90,7 +90,7 @@ def effective_from_ms(moment: Moment, asked_ms: int | None = None) -> int:
             f"{asked_ms} is too early: workers may have stepped over rows that late; the earliest "
             f"window boundary that can be promised is {earliest}"
         )
-    hop = in_force(moment.changes, asked_ms).hop_ms
+    hop = in_force(moment.changes, asked_ms, moment.time.pane_ms).hop_ms
     if asked_ms % hop:
         raise ConfigError(
             f"{asked_ms} is no window boundary; the next one is {(asked_ms // hop + 1) * hop}"

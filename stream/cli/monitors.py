@@ -14,6 +14,7 @@ from stream.adapters.kafka.compacted import publish
 from stream.adapters.monitor_files import read_monitors
 from stream.adapters.monitors import (
     MonitorChanges,
+    default_monitor,
     encode_monitors,
     in_force,
     with_change,
@@ -80,7 +81,7 @@ def apply(
         if records:
             publish(connection(settings, "apply"), topic, records)
     for plan in plans:
-        _report(plan, json=json, dry_run=dry_run)
+        _report(plan, settings.time.pane_ms, json=json, dry_run=dry_run)
 
 
 def _plans(settings: Settings, specs: list[MonitorSpec], asked: int | None) -> list[_Plan]:
@@ -112,13 +113,13 @@ def _plans(settings: Settings, specs: list[MonitorSpec], asked: int | None) -> l
     return plans
 
 
-def _report(plan: _Plan, *, json: bool, dry_run: bool) -> None:
+def _report(plan: _Plan, pane_ms: int, *, json: bool, dry_run: bool) -> None:
     state = "unchanged" if plan.changes is None else ("changed" if plan.before else "new")
     differences = {}
     since = 0
     if plan.changes is not None:
         since = plan.changes[-1].effective_from_ms
-        differences = _differences(plan.before or MonitorSpec(), plan.changes[-1])
+        differences = _differences(plan.before or default_monitor(pane_ms), plan.changes[-1])
     if json:
         print_json(
             {
@@ -159,16 +160,17 @@ def monitors(
 ) -> None:
     """Show each model's monitor in force now and those to come, and the defaults of all others."""
     now_ms = time.time_ns() // 1_000_000
+    default = default_monitor(settings.time.pane_ms)
     rows: list[tuple[str, MonitorSpec]] = []
     for _, changes in sorted(all_monitors(settings).items()):
-        current = in_force(changes, now_ms)
+        current = in_force(changes, now_ms, settings.time.pane_ms)
         coming = [spec for spec in changes if spec.effective_from_ms > now_ms]
         rows += [("in force", replace(current, model=changes[-1].model))]
         rows += [("to come", spec) for spec in coming]
-    rows.append(("in force", MonitorSpec(model=_ANY)))
+    rows.append(("in force", replace(default, model=_ANY)))
     if model is not None:
         shown = [row for row in rows if row[1].model == model]
-        rows = shown or [("in force", MonitorSpec(model=model))]
+        rows = shown or [("in force", replace(default, model=model))]
     if json:
         for state, spec in rows:
             print_json({"state": state, **_plain(spec)})

@@ -10,10 +10,10 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from stream import schemas
-from stream.adapters.monitors import check_monitor
+from stream.adapters.monitors import check_monitor, default_monitor
 from stream.agents.detect.broadcasts import hear_monitor
 from stream.agents.detect.observer import DetectObserver, SilentDetectObserver
 from stream.agents.detect.record import alert_output, profile_output, window_output
@@ -36,14 +36,15 @@ class DetectSettings:
     """What detect needs to know of its deployment.
 
     Panes wait for all `partitions` of each of the `sources`. `event_source` is the CloudEvents
-    attribute, the deployment's name. `monitor` applies to models without one of their own.
+    attribute, the deployment's name. `monitor` applies to models without one of their own; left
+    out, it is `default_monitor`.
     """
 
     sources: tuple[str, ...]
     partitions: int
     times: TimeSpec
     event_source: str = "driftstream"
-    monitor: MonitorSpec = field(default_factory=MonitorSpec)
+    monitor: MonitorSpec | None = None
 
 
 @dataclass(slots=True)
@@ -65,12 +66,13 @@ class DetectAgent:
 
     def __init__(self, settings: DetectSettings, observer: DetectObserver | None = None) -> None:
         pane_ms = settings.times.pane_ms
-        check_monitor(replace(settings.monitor, model="default"), pane_ms)
+        default = settings.monitor or default_monitor(pane_ms)
+        check_monitor(replace(default, model="default"), pane_ms)
         self.broadcast_every_ms = pane_ms
         self._settings = settings
         self._observer = observer or SilentDetectObserver()
         self._profiles = Profiles()
-        self._monitors = Monitors(settings.monitor)
+        self._monitors = Monitors(default)
         self._schema = schemas.schema("pane_partial")
         self._tasks: dict[int, _Task] = {}
         self._active: set[int] = set()
