@@ -24,6 +24,7 @@ class Range(NamedTuple):
 def window_after(monitors: Monitors, model: str, time_ms: int) -> Range:
     """The first of the model's windows that ends after `time_ms`, which it holds.
 
+    >>> from stream.core.specs import MonitorSpec
     >>> window_after(Monitors(MonitorSpec(window_ms=60, hop_ms=20)), "m", 130)
     Range(start_ms=80, end_ms=140)
     """
@@ -35,6 +36,7 @@ def window_after(monitors: Monitors, model: str, time_ms: int) -> Range:
 def last_window(monitors: Monitors, model: str, time_ms: int) -> Range:
     """The last of the model's windows that holds `time_ms`.
 
+    >>> from stream.core.specs import MonitorSpec
     >>> last_window(Monitors(MonitorSpec(window_ms=60, hop_ms=20)), "m", 130)
     Range(start_ms=120, end_ms=180)
     """
@@ -46,6 +48,7 @@ def last_window(monitors: Monitors, model: str, time_ms: int) -> Range:
 def span_of(monitors: Monitors, model: str, time_ms: int) -> Range:
     """The span that holds `time_ms`: the longest ranges that every window is made of.
 
+    >>> from stream.core.specs import MonitorSpec
     >>> span_of(Monitors(MonitorSpec(window_ms=60, hop_ms=40)), "m", 130)
     Range(start_ms=120, end_ms=140)
     """
