@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 
 import orjson
 import pytest
@@ -178,3 +179,8 @@ def test_each_command_module_offers_a_typer() -> None:
     for place in COMMANDS.values():
         module, _, attribute = place.partition(":")
         assert isinstance(getattr(import_module(module), attribute), typer.Typer)
+
+
+def test_every_command_is_documented() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "cli.md").read_text()
+    assert [name for name in COMMANDS if f"| `{name}" not in page and f"`{name}`" not in page] == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
@@ -121,3 +123,10 @@ def test_promtool_finds_nothing_to_say() -> None:
     ours = [line for line in checked.stderr.splitlines() if "driftstream" in line]
     assert (ours, checked.stdout) == ([], "")
     assert checked.returncode in {0, 3} or not ours
+
+
+def test_every_metric_is_documented() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text()
+    told = re.findall(r"^# TYPE (driftstream_\w+)", _text(_filled()), re.MULTILINE)
+    assert told
+    assert [name for name in told if f"`{name}`" not in page] == []

@@ -9,7 +9,13 @@ import pytest
 from stream.core.errors import ConfigError
 from stream.core.specs import TimeSpec
 from stream.engine.settings import EngineSettings
-from stream.settings import ENGINE_OWNED, KafkaProperties, load_settings, parse_duration
+from stream.settings import (
+    ENGINE_OWNED,
+    KafkaProperties,
+    Settings,
+    load_settings,
+    parse_duration,
+)
 
 
 def test_defaults_are_the_designs_time_rules() -> None:
@@ -167,3 +173,8 @@ def test_kafka_properties_print_masked() -> None:
     assert repr(KafkaProperties({"sasl.password": "x"})) == (
         "KafkaProperties({'sasl.password': '**********'})"
     )
+
+
+def test_every_setting_is_documented() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text()
+    assert [name for name in Settings.model_fields if f"| `{name}` |" not in page] == []
