@@ -221,15 +221,15 @@ def _texts(column: Any) -> list[str | None]:
 
 
 def _check_models(group: Group, reasons: _Reasons) -> None:
-    if group.layout.model_column is None:
-        return
-    models = _texts(group.column(group.layout.model_column))
-    sizes = np.array([len(model or "") for model in models])
-    reasons.add(sizes == 0, Reason.MISSING_FIELD, "model: is missing")
     too_long = f"longer than {MAX_ID_BYTES} characters"
-    reasons.add(sizes > MAX_ID_BYTES, Reason.BAD_ID, f"model: {too_long}")
-    if group.layout.version_column is not None:
-        versions = _texts(group.column(group.layout.version_column))
+    layout = group.layout
+    if layout.model_column is not None:
+        models = _texts(group.column(layout.model_column))
+        sizes = np.array([len(model or "") for model in models])
+        reasons.add(sizes == 0, Reason.MISSING_FIELD, "model: is missing")
+        reasons.add(sizes > MAX_ID_BYTES, Reason.BAD_ID, f"model: {too_long}")
+    if layout.version_column is not None:
+        versions = _texts(group.column(layout.version_column))
         sizes = np.array([len(version or "") for version in versions])
         reasons.add(sizes > MAX_ID_BYTES, Reason.BAD_ID, f"version: {too_long}")
 

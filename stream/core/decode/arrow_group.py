@@ -76,21 +76,21 @@ def batches_of(group: Group, plans: Plans, done: Assembled) -> None:
 
 
 def _by_model(group: Group) -> Iterator[tuple[ModelKey, Group]]:
-    layout = group.layout
-    if layout.model_column is None:
-        if layout.model is not None:
-            yield layout.model, group
+    layout, count = group.layout, len(group.record)
+    if layout.model_column is None and layout.version_column is None:
+        yield layout.model, group
         return
-    models = plain(group.column(layout.model_column))
-    if layout.version_column is None:
-        versions: list[Any] = [""] * len(models)
-    else:
+    models: list[Any] = [layout.model.model] * count
+    if layout.model_column is not None:
+        models = plain(group.column(layout.model_column))
+    versions: list[Any] = [layout.model.version] * count
+    if layout.version_column is not None:
         versions = plain(group.column(layout.version_column))
     places: dict[ModelKey, list[int]] = {}
     for i, (model, version) in enumerate(zip(models, versions, strict=True)):
         places.setdefault(ModelKey(str(model), version or ""), []).append(i)
     for key, own in places.items():
-        mask = np.zeros(len(models), dtype=np.bool_)
+        mask = np.zeros(count, dtype=np.bool_)
         mask[own] = True
         yield key, group.keep(mask)
 

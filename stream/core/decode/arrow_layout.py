@@ -23,12 +23,12 @@ _ID_BYTES: Final = 16
 class Layout:
     """The columns of a schema by place.
 
-    `model` is the schema metadata's, None where it comes in columns (`version_column` None:
-    there is no version). `variables` maps a variable's name to its column. `texts` are the
-    columns that are dictionaries of text.
+    `model` is what the schema's metadata says; a column of either name goes before it.
+    `variables` maps a variable's name to its column. `texts` are the columns that are
+    dictionaries of text.
     """
 
-    model: ModelKey | None
+    model: ModelKey
     prediction_id: int
     event_time: int
     model_column: int | None
@@ -53,7 +53,7 @@ def layout_of(schema: Any, limits: DecodeLimits) -> Layout:
         if name not in places:
             raise RefusedError(Reason.MISSING_FIELD, f"{name}: no such column")
     _check_types(schema)
-    model = None if "model" in places else _model_of(schema.metadata or {})
+    model = _model_of(schema.metadata or {}, needed="model" not in places)
     variables = {name: place for name, place in places.items() if _is_variable(name)}
     features = sum(name.startswith(FEATURE_PREFIX) for name in variables)
     for what, count in (("features", features), ("score", len(variables) - features)):
@@ -66,7 +66,7 @@ def layout_of(schema: Any, limits: DecodeLimits) -> Layout:
         prediction_id=places["prediction_id"],
         event_time=places["event_time_ms"],
         model_column=places.get("model"),
-        version_column=places.get("version") if model is None else None,
+        version_column=places.get("version"),
         variables=variables,
         has_features=features > 0,
         texts=tuple(
@@ -116,13 +116,13 @@ def _check_types(schema: Any) -> None:
             raise RefusedError(Reason.WRONG_TYPE, f"{name}: a column of {str(kind)[:80]}")
 
 
-def _model_of(metadata: Mapping[bytes, bytes]) -> ModelKey:
+def _model_of(metadata: Mapping[bytes, bytes], *, needed: bool) -> ModelKey:
     try:
         model = metadata.get(b"model", b"").decode()
         version = metadata.get(b"version", b"").decode()
     except UnicodeDecodeError as broken:
         raise RefusedError(Reason.MALFORMED, f"schema metadata: {broken}") from broken
-    if not model:
+    if needed and not model:
         raise RefusedError(Reason.MISSING_FIELD, "model: neither a column nor schema metadata")
     if max(len(model), len(version)) > MAX_ID_BYTES:
         raise RefusedError(Reason.BAD_ID, f"model, version: longer than {MAX_ID_BYTES} characters")

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
-from operator import call
+from operator import attrgetter, call
 from typing import Any
 
 import msgspec
@@ -85,6 +85,8 @@ def assemble(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> Assembled:
         else:
             read = drain(map(call, readers, rows.features))
     _planned_rows(rows, own, *read, limits, done)
+    if done.raw:
+        done.only = None
     return done
 
 
@@ -138,9 +140,9 @@ def _planned_rows(
     else:
         rows.carries |= CARRIES_FEATURES
     unique = dict.fromkeys(own)
-    readers = {plan.reader for plan in unique}
+    readers = set(map(attrgetter("reader"), unique))
     done.only = readers.pop() if len(readers) == 1 else None
-    shapes = dict.fromkeys(plan.shape for plan in unique)
+    shapes = dict.fromkeys(map(attrgetter("shape"), unique))
     for shape in shapes:
         if len(shapes) == 1:
             done.batches.append(batch_of(shape, _planned(rows, own, features, unknown)))

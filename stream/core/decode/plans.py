@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import repeat
+from operator import attrgetter
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -17,6 +18,7 @@ from stream.core.records import Int64s, ModelKey
 __all__ = ["NO_PLAN", "Plans", "model_key"]
 
 NO_PLAN: Final = -1
+_READER: Final = attrgetter("reader")
 
 
 class Plans:
@@ -84,14 +86,20 @@ class Plans:
     def plans_of(self, entries: npt.NDArray[np.int32]) -> list[Plan]:
         """The plan of each row; none of them may be NO_PLAN."""
         wanted = entries.tolist()
-        for entry in set(wanted) - self._plans.keys():
-            self.plan(entry)
+        self._make(set(wanted))
         return list(map(self._plans.__getitem__, wanted))
 
     def all_by(self, reader: Reader, entries: npt.NDArray[np.int32]) -> bool:
         """True where the reader is that of every row's plan."""
-        unique = set(entries.tolist())
-        return NO_PLAN not in unique and all(self.plan(e).reader is reader for e in unique)
+        wanted = set(entries.tolist())
+        if NO_PLAN in wanted:
+            return False
+        self._make(wanted)
+        return {reader}.issuperset(map(_READER, map(self._plans.__getitem__, wanted)))
+
+    def _make(self, wanted: set[int]) -> None:
+        for entry in wanted - self._plans.keys():
+            self.plan(entry)
 
 
 def model_key(model: str, version: str | None) -> ModelKey:
