@@ -101,11 +101,7 @@ class Runner:
         while not stop.is_set():
             try:
                 topology = look_up(agent, admin, settings)
-                producer = connection.producer(
-                    settings.group(agent.name), settings.transaction_timeout_ms
-                )
-                clients = Clients(connection, admin, producer)
-                return self._joined(clients, topology, stop)
+                return self._joined(Clients(connection, admin), topology, stop)
             except FatalBrokerError:
                 raise
             except (BrokerError, KafkaException) as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.broadcast import BroadcastReader
@@ -35,11 +35,10 @@ _LAG_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """What a session is made of, all its own: connection, admin and transactional producer."""
+    """What a session reaches Kafka by."""
 
     connection: Connection
     admin: AdminClient
-    producer: Producer
 
 
 class Session:
@@ -69,7 +68,10 @@ class Session:
         self._heard_ms = -1
         self._said: list[Output] = []  # by `hear`, which isn't called again after an abort
         self._looked = 0.0
-        self._transaction = Transaction(clients.producer, stopping, silence)
+        group, timeout_ms = settings.group(agent.name), settings.transaction_timeout_ms
+        self._transaction = Transaction(
+            lambda errors: clients.connection.producer(group, timeout_ms, errors), stopping, silence
+        )
         self._broadcasts = None
         if topology.broadcasts:
             self._broadcasts = BroadcastReader(
@@ -78,7 +80,7 @@ class Session:
         self._intake = Intake(agent.inputs, settings.prefix, topology.tasks)
         instance = settings.instance_id and f"{settings.instance_id}-{agent.name}"
         self._consumer = clients.connection.group_consumer(
-            settings.group(agent.name), settings.session_timeout_ms, instance, settings.start_from
+            group, settings.session_timeout_ms, instance, settings.start_from
         )
         self._assignment = Assignment(
             agent,
@@ -122,6 +124,7 @@ class Session:
     def start_over(self, reason: str) -> None:
         """Aborts, and restores the tasks from their last commit; a restore under way goes on."""
         self._abort(reason)
+        self._transaction.renew()
         if not self._assignment.restoring:
             self._assignment.rebuild()
 
@@ -172,6 +175,7 @@ class Session:
             self.pace.ticked()
             return False
         started = time.monotonic()
+        self._transaction.renew()
         self._hear_if_old()
         told = self._agent.commit(self._intake.of(tasks), self._clock())
         moved = self._intake.moved(tasks)

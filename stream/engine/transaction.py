@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from stream.adapters.kafka.codes import FENCED
+from stream.adapters.kafka.log import ClientErrors
 from stream.core.errors import BrokerError, FatalBrokerError
 from stream.core.records import Output
 
 __all__ = ["Transaction", "error_of"]
 
 _CALL_SECONDS = 2.0
+_STUCK_SECONDS = 8.0  # far beyond the timeout of a call: it will not return
 _LAST_SECONDS = 4.0  # how long an unanswered commit or abort may hold up a worker told to stop
 
 
 class Transaction:
-    """The transactions of one producer, one after another.
+    """The transactions of a producer, one after another; `make` makes that producer.
 
     `stopping()` tells whether the worker was told to stop; an unanswered call is repeated until
     it is answered, or for some seconds after that; `silence()` is told each time. A fatal
@@ -28,9 +32,14 @@ class Transaction:
     """
 
     def __init__(
-        self, producer: Producer, stopping: Callable[[], bool], silence: Callable[[], None]
+        self,
+        make: Callable[[ClientErrors], Producer],
+        stopping: Callable[[], bool],
+        silence: Callable[[], None],
     ) -> None:
-        self._producer = producer
+        self._make = make
+        self._errors = ClientErrors()
+        self._producer = make(self._errors)
         self._stopping = stopping
         self._silence = silence
         self.open = False
@@ -38,6 +47,25 @@ class Transaction:
     def begin_all(self) -> None:
         """Makes the producer known to the brokers; to be called once, waits for them."""
         self._until_answered(self._producer.init_transactions)
+        self._producer.poll(0)
+        self._errors.breaks = 0
+
+    def renew(self) -> None:
+        """Between transactions: takes another producer if this one's connections broke.
+
+        A producer remembers the group's coordinator. When that broker is gone from the
+        cluster's metadata for a moment (a restart does it), sending offsets waits for it for
+        ever, whatever the timeout (librdkafka issues 5511 and 5456). A new producer asks anew.
+        Within a transaction it is a BrokerError: abort, and call again.
+        """
+        self._producer.poll(0)
+        if not self._errors.breaks:
+            return
+        if self.open:
+            raise BrokerError("connections broke during a transaction")
+        self._errors = ClientErrors()
+        self._producer = self._make(self._errors)
+        self.begin_all()
 
     def send(self, outputs: Iterable[Output], prefix: str) -> None:
         """Produces an agent's outputs in the open transaction."""
@@ -85,9 +113,7 @@ class Transaction:
             self._call(self._producer.begin_transaction)
             self.open = True
         if offsets:
-            self._until_answered(
-                lambda seconds: self._producer.send_offsets_to_transaction(offsets, group, seconds)
-            )
+            self._until_answered(lambda seconds: self._send_offsets(offsets, group, seconds))
         self._until_answered(self._producer.commit_transaction)
         self.open = False
 
@@ -101,6 +127,32 @@ class Transaction:
     def poll(self) -> None:
         """Lets the producer report errors and log lines."""
         self._producer.poll(0)
+
+    def _send_offsets(self, offsets: list[TopicPartition], group: Any, seconds: float) -> None:
+        """Sends them from a thread, because librdkafka may never return from it (see `renew`)."""
+        answers: SimpleQueue[KafkaException | None] = SimpleQueue()
+        send = self._producer.send_offsets_to_transaction
+
+        def ask() -> None:
+            try:
+                send(offsets, group, seconds)
+            except KafkaException as error:
+                answers.put(error)
+            else:
+                answers.put(None)
+
+        threading.Thread(target=ask, name="send offsets", daemon=True).start()
+        try:
+            error = answers.get(timeout=_STUCK_SECONDS)
+        except Empty:
+            self.open = False  # nothing more can be asked of this producer
+            raise FatalBrokerError(
+                f"librdkafka has not answered for {_STUCK_SECONDS:.0f} s while sending offsets "
+                "(its issue 5511: the group's coordinator went away in that moment). The process "
+                "ends; start it again, it goes on from the last commit"
+            ) from None
+        if error is not None:
+            raise error
 
     def _until_answered(self, call: Callable[[float], None]) -> None:
         told_to_stop: float | None = None

@@ -70,10 +70,13 @@ class Connection:
         }
         return self._consumer({**_RECONNECT, **FETCH, **self.properties, **_READING, **own})
 
-    def producer(self, transactional_id: str, transaction_timeout_ms: int) -> Producer:
+    def producer(
+        self, transactional_id: str, transaction_timeout_ms: int, errors: ClientErrors | None = None
+    ) -> Producer:
         """A transactional producer; a random part is added to its id.
 
         The group's generation fences zombies (KIP-447), so no two processes need share an id.
+        `errors` hears this producer's errors instead of the connection's own report.
         """
         own: dict[str, Property] = {
             "transactional.id": f"{transactional_id}-{uuid.uuid4().hex}",
@@ -83,7 +86,8 @@ class Connection:
         }
         tuned: dict[str, Property] = {**_RECONNECT, "compression.type": "lz4", "linger.ms": 5}
         try:
-            return Producer({**self._base(), **tuned, **self.properties, **own}, **self._shell())
+            config = {**self._base(), **tuned, **self.properties, **own}
+            return Producer(config, logger=kafka_logger(), error_cb=errors or self.errors)
         except KafkaException as error:
             raise _refused(error) from error
 

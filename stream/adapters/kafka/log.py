@@ -62,16 +62,21 @@ class Throttle(logging.Filter):
 
 
 class ClientErrors:
-    """An `error_cb` that logs errors in words and remembers whether the brokers are away."""
+    """An `error_cb` that logs errors in words and remembers whether the brokers are away.
+
+    `breaks` counts the connections that broke.
+    """
 
     def __init__(self) -> None:
         self.away = False
+        self.breaks = 0
 
     def __call__(self, error: KafkaError) -> None:
         """Takes one client-level error in; never raises."""
         code = error.code()
         if code in AWAY:
             self.away = True
+            self.breaks += 1
         if code in CREDENTIALS:
             self.away = True
             kafka_logger().error(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -101,7 +102,18 @@ def _offsets(
             for one, future in asked.items()
         }
     except (KafkaException, FutureTimeoutError) as error:
+        _look_again(admin)
         raise _failed("tell the offsets of its partitions", error) from error
+
+
+def _look_again(admin: AdminClient) -> None:
+    """Asks for the leaders anew.
+
+    An admin client doesn't by itself: after a broker's restart it would send the old leader
+    epoch for ever and be told FENCED_LEADER_EPOCH.
+    """
+    with suppress(KafkaException):
+        admin.list_topics(timeout=_TOPICS_SECONDS)
 
 
 def _failed(doing: str, error: Exception) -> BrokerError:
