@@ -1,8 +1,9 @@
 """What logging costs a model server: `python -m benchmarks.sdk`.
 
 Rows of 20 features (16 numbers, 4 texts) on KAFKA_BOOTSTRAP_SERVERS, else on a local Kafka. The
-first table counts rows until the last is acknowledged, logged by one thread; the second is how
-long one `log` takes where there is no broker at all, by what a full buffer does.
+first table counts rows until the last is acknowledged, logged by one thread, and the processor time
+that the calls take of that thread; the second is how long one `log` takes where there is no
+broker at all, by what a full buffer does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from confluent_kafka.admin import AdminClient
@@ -70,33 +72,43 @@ def logger(servers: str, wire: Format, on_full: OnFull = "block") -> PredictionL
     )
 
 
-def rate_of_log(servers: str, wire: Format) -> float:
+class Cost(NamedTuple):
+    """Rows a second until all are acknowledged, and µs of the caller's own time a row."""
+
+    rate: float
+    caller_us: float
+
+    def __str__(self) -> str:
+        return f"{self.rate:>12,.0f}{self.caller_us:>8.1f}"
+
+
+def cost_of_log(servers: str, wire: Format) -> Cost:
     each = logger(servers, wire)
     each.log(features=FEATURES)
     assert each.flush(SECONDS)
-    begun = time.perf_counter()
+    begun, own = time.perf_counter(), time.thread_time()
     for _ in range(ROWS[wire]):
         each.log(features=FEATURES, prediction=1, score=0.5)
-    return finished(each, ROWS[wire], begun)
+    return finished(each, ROWS[wire], begun, time.thread_time() - own)
 
 
-def rate_of_log_columns(servers: str, wire: Format) -> float:
+def cost_of_log_columns(servers: str, wire: Format) -> Cost:
     each = logger(servers, wire)
     each.log(features=FEATURES)
     assert each.flush(SECONDS)
     features, ones = columns(CHUNK), np.ones(CHUNK, dtype=np.int8)
-    begun = time.perf_counter()
+    begun, own = time.perf_counter(), time.thread_time()
     for _ in range(0, COLUMN_ROWS[wire], CHUNK):
         each.log_columns(features=features, prediction=ones)
-    return finished(each, COLUMN_ROWS[wire], begun)
+    return finished(each, COLUMN_ROWS[wire], begun, time.thread_time() - own)
 
 
-def finished(each: PredictionLogger, rows: int, begun: float) -> float:
+def finished(each: PredictionLogger, rows: int, begun: float, own: float) -> Cost:
     assert each.flush(SECONDS), each.counters
     seconds = time.perf_counter() - begun
     assert each.counters == (rows + 1, 0, 0, 0), each.counters
     each.close()
-    return rows / seconds
+    return Cost(rows / seconds, own / rows * 1e6)
 
 
 def offline_latency(on_full: OnFull) -> np.ndarray:
@@ -116,10 +128,10 @@ def offline_latency(on_full: OnFull) -> np.ndarray:
 
 def main() -> None:
     with broker() as servers:
-        print(f"{'rows/s acknowledged':22}{'log()':>12}{'log_columns()':>16}")
+        print(f"{'rows/s acknowledged':22}{'log()':>12}{'µs':>8}{'log_columns()':>20}{'µs':>8}")
         for wire in ("json", "avro", "arrow"):
-            one, many = rate_of_log(servers, wire), rate_of_log_columns(servers, wire)
-            print(f"{wire:22}{one:>12,.0f}{many:>16,.0f}")
+            one, many = cost_of_log(servers, wire), cost_of_log_columns(servers, wire)
+            print(f"{wire:22}{one}{'':8}{many}")
     print(f"\n{'no broker, µs a log()':22}{'p50':>12}{'p99':>8}{'max':>12}")
     for on_full in ("drop_oldest", "block"):
         taken = offline_latency(on_full)
