@@ -160,3 +160,15 @@ def test_moves_of_commits_that_follow_each_other_are_one() -> None:
     assert closed.moves == ((source, 3, 9, 60), (source, 12, 13, 60))
     spans.retire(120, None)
     assert spans.moves == [(source, 13, 14, 120)]
+
+
+def test_thousands_of_moves_are_told_as_one_a_source() -> None:
+    spans = Spans()
+    sources = [Source("predictions", number) for number in range(3)]
+    for number in range(9_000):
+        source = sources[number % 3]
+        spans.moved(Move(source, 10 * number, 10 * number + 5, 60 * number))
+    assert len(spans.moves) <= 2_000
+    assert {move.source for move in spans.moves} == set(sources)
+    assert min(move.before for move in spans.moves) == 0
+    assert max(move.after for move in spans.moves) == 89_995

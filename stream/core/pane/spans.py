@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 CARRY_FOR_MS = 30 * 86_400_000  # rows are given up when no others came for so long
+_MOST_MOVES = 2_000  # a record of them stays far below what a broker takes
 UNBINNED = ""  # the "profile" of rows that no profile has counted
 WARMUP = "warmup"
 MIN_ROWS = "min_rows"
@@ -134,13 +135,18 @@ class Spans:
         return True
 
     def moved(self, move: Move) -> None:
-        """Notes moved rows; those of commits that follow each other become one."""
+        """Notes moved rows; those of commits that follow each other become one.
+
+        Of thousands, those of one source become one, told of the last pane that received some.
+        """
         for place, known in enumerate(self.moves):
             same = (known.source, known.pane_ms) == (move.source, move.pane_ms)
             if same and known.before <= move.before <= known.after:
                 self.moves[place] = known._replace(after=max(known.after, move.after))
                 return
         self.moves.append(move)
+        if len(self.moves) > _MOST_MOVES:
+            self.moves = _by_source(self.moves)
 
     def close(self, window: Range, profile: Profile | None, min_rows: int) -> Closed | None:
         """Closes a window by the profile in force at its end; None where it holds no rows."""
@@ -194,6 +200,15 @@ class Spans:
 
 def _within(span: Range, window: Range) -> bool:
     return window.start_ms <= span.start_ms < window.end_ms
+
+
+def _by_source(moves: Iterable[Move]) -> list[Move]:
+    found: dict[Source, Move] = {}
+    for move in moves:
+        known = found.setdefault(move.source, move)
+        before, after = min(known.before, move.before), max(known.after, move.after)
+        found[move.source] = Move(move.source, before, after, max(known.pane_ms, move.pane_ms))
+    return list(found.values())
 
 
 def _copy(tally: Tally) -> Tally:
