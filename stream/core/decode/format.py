@@ -91,11 +91,14 @@ def _one_by_one(values: Sequence[bytes | None]) -> npt.NDArray[np.uint8]:
 
 
 def _by_header(headers: Sequence[Sequence[Header] | None], codes: npt.NDArray[np.uint8]) -> None:
+    last: Sequence[Header] | None = None
+    code: Format | None = None
     for i, own in enumerate(headers):
         if own:
-            named = content_type(own)
-            if named is not None:
-                codes[i] = _BY_CONTENT_TYPE.get(named, codes[i])
+            if own != last:  # a producer's records have equal headers
+                last, code = own, _BY_CONTENT_TYPE.get(content_type(own) or "")
+            if code is not None:
+                codes[i] = code
 
 
 def _reject(values: Sequence[bytes | None], found: Formats, limits: DecodeLimits) -> None:
