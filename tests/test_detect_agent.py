@@ -15,6 +15,7 @@ from tests.detect_world import (
     binned_group,
     partial,
     profile_broadcast,
+    profile_of,
     raw_group,
 )
 
@@ -128,6 +129,19 @@ def test_a_published_profile_ends_the_warm_up() -> None:
     assert values(outputs, "profiles") == []
     [window] = values(outputs)
     assert (window["profile"], window["scored_rows"]) == (PROFILE.hash, 240)
+
+
+def test_a_profile_that_takes_effect_later_leaves_earlier_panes_unscored() -> None:
+    agent = agent_of()
+    later = profile_of(CREDIT, effective_from_ms=WINDOW)
+    agent.hear([profile_broadcast(later)])
+    raw = [raw_group(CREDIT, pane * PANE, 60) for pane in range(8)]
+    outputs = step(agent, partial(*raw), to(A, 2 * WINDOW))
+    assert values(outputs, "profiles") == [], "240 rows before it are no 300"
+    first, second = values(outputs)
+    assert (first["reason"], first["rows"], first["profile"]) == ("warmup", 240, "")
+    assert (second["scored_rows"], second["profile"]) == (240, later.hash)
+    assert not any(b"raw" in change.key for change in agent.commit({}, 0).changes if change.value)
 
 
 def test_a_suspended_task_does_nothing_and_comes_back_as_it_was() -> None:
