@@ -13,6 +13,8 @@ import pytest
 
 from stream import schemas
 from stream.cli.application import run
+from stream.cli.sending import event_times
+from stream.core.errors import InputError
 from tests.conftest import Kafka
 from tests.kafka_io import Record, create_topic, produce_all, read_all
 
@@ -184,3 +186,27 @@ def test_state_is_reset(
         ("predictions", 0, 0),
         ("predictions", 1, 0),
     ]
+
+
+def test_times_of_any_usual_kind_are_milliseconds() -> None:
+    table = pa.table(
+        {
+            "stamp": pa.array([1_700_000_000_000_000], pa.timestamp("us")),
+            "text": ["2023-11-14T22:13:20"],
+            "ms": [1_700_000_000_000],
+            "seconds": [1_700_000_000],
+            "missing": pa.array([None], pa.timestamp("ms")),
+            "word": ["yesterday"],
+            "number": [1.5],
+        }
+    )
+    for name in ("stamp", "text", "ms"):
+        assert event_times(table, name).tolist() == [1_700_000_000_000]
+    for name, said in (
+        ("seconds", "seconds"),
+        ("missing", "no time"),
+        ("word", "ISO"),
+        ("number", "double"),
+    ):
+        with pytest.raises(InputError, match=said):
+            event_times(table, name)

@@ -30,6 +30,7 @@ __all__ = ["Sending", "event_times", "send_table"]
 _AT_ONCE = 1_000
 _STEP_SECONDS = 0.1
 _PATIENCE_SECONDS = 30.0
+_EARLIEST_MS = 100_000_000_000  # of the year 1973: smaller integers are seconds, or years
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,11 @@ def event_times(table: pa.Table, column: str) -> Int64s:
     if not pa.types.is_integer(values.type):
         raise InputError(f"column {column!r} is of type {kind}; times are timestamps or integers")
     times: Int64s = values.to_numpy().astype(np.int64)
+    if pa.types.is_integer(kind) and len(times) and int(times.max()) < _EARLIEST_MS:
+        raise InputError(
+            f"column {column!r} holds integers such as {times[-1]}: seconds, or no times at all; "
+            "times are timestamps, ISO texts or integers of UTC milliseconds"
+        )
     return times
 
 
