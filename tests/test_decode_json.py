@@ -11,6 +11,7 @@ import pytest
 
 from stream.core.catalog import Profiles
 from stream.core.decode import DecodeLimits, Decoder
+from stream.core.decode.text import nan_as_null
 from stream.core.errors import Reason
 from stream.core.records import Decoded, ModelKey, Source
 from stream.core.specs import MISTYPED, UNSEEN
@@ -230,3 +231,33 @@ def test_columns_of_a_batch_have_the_documented_types() -> None:
         assert isinstance(column, np.ndarray)
         assert column.dtype == kind
     assert batch.numeric.shape == batch.codes.shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b'{"a":NaN,"NaN":"NaN","N":NaN}', b'{"a":null,"NaN":"NaN","N":null}'),
+        (
+            rb'{"q\"":NaN,"b":"\\","c":NaN,"d":"\"NaN"}',
+            rb'{"q\"":null,"b":"\\","c":null,"d":"\"NaN"}',
+        ),
+        (b'[NaN, "x: NaN, y", NaN]', b'[null, "x: NaN, y", null]'),
+        (b'"open NaN', b'"open NaN'),
+        (b'"open \\', b'"open \\'),
+        (b"NaN", b"null"),
+        (b"", b""),
+    ],
+)
+def test_nan_is_null_but_for_texts(sent: bytes, read: bytes) -> None:
+    assert nan_as_null(sent) == read
+
+
+def test_a_producer_of_nan_is_read_the_same_once_it_is_known() -> None:
+    features = [{"age": math.nan, "state": "NaN", "code": "a: NaN, b"}, {"age": 2}, {"x": math.nan}]
+    values = [text(row(features=each)) for each in features] + [text(row(event_time_ms=math.nan))]
+    expected = decoder().decode(slice_of(values))
+    decode = decoder(profile())
+    for _ in range(4):
+        decoded = decode.decode(slice_of(values))
+        assert rows_of(decoded, profile()) == rows_of(expected, profile())
+        assert [r.reason for r in decoded.rejected] == [Reason.NOT_FINITE_TIME]

@@ -17,7 +17,7 @@ from stream.core.decode.format import Format, formats_of
 from stream.core.decode.limits import DecodeLimits
 from stream.core.decode.plan import Reader
 from stream.core.decode.plans import Plans
-from stream.core.decode.text import drain, plain_envelope, read_envelope
+from stream.core.decode.text import drain, nan_as_null, plain_envelope, read_envelope
 from stream.core.errors import Rejected
 from stream.core.records import CARRIES_PREDICTION, Decoded, Slice
 
@@ -31,7 +31,8 @@ class Decoder:
 
     `registry` knows the schemas of framed Avro rows, `schemas` holds our own ones parsed, by
     name (`prediction`, `feature_row`). One thread at a time. Its memory is bounded by the
-    catalog and by `limits`.
+    catalog and by `limits`. Prediction ids are checked and not carried: what joins rows to
+    labels can take them where envelopes are checked (`assemble`), without reading rows again.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Decoder:
         self._avro_reader = AvroReader(registry, schemas or {}, self._limits.max_features)
         self._arrow_reader = ArrowReader(self._plans, self._limits)
         self._guess: Reader | None = None
+        self._often_nan = False  # read literals of NaN as null before rows are refused for them
 
     def decode(self, slice_: Slice) -> Decoded:
         """Every record of the slice in a batch, in a raw batch or among the rejected.
@@ -159,7 +161,12 @@ class Decoder:
     def _read(
         self, read: Callable[[bytes], Any], values: Sequence[bytes]
     ) -> tuple[list[Any], dict[int, Refusal]]:
-        envelopes, places = drain(map(read, values))
+        texts = values
+        if self._often_nan:
+            texts = [nan_as_null(value) if b"NaN" in value else value for value in values]
+        envelopes, places = drain(map(read, texts))
+        odd = range(len(values)) if self._often_nan else places
+        self._often_nan = 8 * sum(b"NaN" in values[i] for i in odd) > len(values)
         refused: dict[int, Refusal] = {}
         for i in places:
             try:

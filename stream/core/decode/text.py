@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,15 @@ from stream.core.decode.envelope import (
 from stream.core.errors import Reason
 from stream.core.records import Scalar
 
-__all__ = ["drain", "parse", "plain_envelope", "plain_features", "read_envelope", "read_features"]
+__all__ = [
+    "drain",
+    "nan_as_null",
+    "parse",
+    "plain_envelope",
+    "plain_features",
+    "read_envelope",
+    "read_features",
+]
 
 _INT64: Final = 1 << 63
 
@@ -72,7 +81,7 @@ def plain_envelope(value: bytes, max_features: int) -> Envelope:
     still refused is read field by field.
     """
     if b"NaN" in value:
-        (envelope,), refused = drain(map(read_envelope, (_nan_as_null(value),)))
+        (envelope,), refused = drain(map(read_envelope, (nan_as_null(value),)))
         if not refused:
             read: Envelope = envelope
             return read
@@ -100,9 +109,17 @@ def plain_features(features: object, max_features: int) -> dict[str, Scalar] | N
     return check_features(features, max_features)
 
 
-def _nan_as_null(value: bytes) -> bytes:
+def nan_as_null(value: bytes) -> bytes:
     """The text with every NaN outside of strings replaced; work is linear for any bytes."""
-    return b"".join([b"null" if part == b"NaN" else part for part in _PARTS(value)])
+    if b"\\" in value:
+        return b"".join([b"null" if part == b"NaN" else part for part in _PARTS(value)])
+    parts = value.split(b"NaN")
+    text = [parts[0]]
+    quotes = 0  # nothing is escaped, so an even number of quotes before it means outside
+    for before, after in pairwise(parts):
+        quotes += before.count(b'"')
+        text += (b"NaN" if quotes % 2 else b"null", after)
+    return b"".join(text)
 
 
 def _integer(text: str) -> int | float:
