@@ -20,6 +20,7 @@ __all__ = ["Counters", "Feeder", "Packer", "Record"]
 _IDLE_SECONDS = 0.5  # how long the thread sleeps where nothing is to be sent or heard of
 _POLL_SECONDS = 0.02
 _RETRY_SECONDS = 0.5
+_TURN_ROWS = 500  # between two polls, which let the callers' threads run
 _GIVEN_UP = KafkaError(KafkaError._PURGE_QUEUE)  # noqa: SLF001  # public, in spite of its name
 
 
@@ -189,7 +190,7 @@ class Feeder:
             return False
         entries = self.buffer.take(
             self._packer.fewest,
-            max(room, self._packer.fewest),
+            max(min(room, _TURN_ROWS), self._packer.fewest),
             self._options.linger if self._packer.fewest > 1 else 0.0,
             0.0 if self._outstanding else _IDLE_SECONDS,
         )
