@@ -12,12 +12,14 @@ from stream.engine.agent import Broadcast
 from tests.detect_agents import PROFILE, WINDOW, A, Observer, agent_of, step, to, values
 from tests.detect_world import (
     CREDIT,
+    FRAUD,
     PANE,
     TIMES,
     binned_group,
     partial,
     profile_broadcast,
     profile_of,
+    raw_group,
     records_slice,
     slice_of,
 )
@@ -97,3 +99,19 @@ def test_a_known_profile_is_not_asked_for() -> None:
     agent = agent_of()
     agent.hear([profile_broadcast(PROFILE)])
     assert not agent.wants_broadcasts(slice_of([partial(binned_group(PROFILE, 0, 200))]))
+
+
+def test_a_task_that_moved_asks_for_the_profile_that_it_warmed_up() -> None:
+    agent = agent_of()
+    raw = [raw_group(FRAUD, pane * PANE, 100) for pane in range(4)]
+    outputs = step(agent, partial(*raw), to(A, WINDOW))
+    [published] = [output for output in outputs if output.topic == "profiles"]
+    state = {c.key: c.value for c in agent.commit({}, 0).changes if c.value is not None}
+    other = agent_of()
+    other.assign(0, {}, state)
+    slice_ = slice_of([partial(raw_group(FRAUD, WINDOW, 150), told=[(A, 2 * WINDOW, 0)])])
+    assert other.wants_broadcasts(slice_)
+    other.hear([Broadcast("profiles", 0, 0, published.key, published.value)])
+    assert not other.wants_broadcasts(slice_)
+    [window] = values(list(other.step(slice_, 0)))
+    assert (window["scored"], window["scored_rows"]) == (True, 150)
