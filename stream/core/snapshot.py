@@ -188,8 +188,8 @@ class Snapshot:
         name = _name(b"raw", model)
         if not self._buckets.crowded(name):
             return self._buckets.append(name, self._encode(added))
-        panes = self._detection.windows.models[model].warm.panes
-        whole = [group for groups in panes.values() for group in groups]
+        warm = self._detection.windows.models[model].warm
+        whole = [group for pane_ms in warm.panes for group in warm.groups(pane_ms)]
         return self._buckets.rewrite(name, self._encode(whole))
 
     def _control(self, model: ModelKey) -> Iterator[_Record]:

@@ -214,7 +214,7 @@ class OpenWindows:
             self._give_up(model, watched, [pane for pane in panes if pane < self.closed_ms])
         if len(panes) < waiting:
             self.journal.settle(model)
-            for group in (group for groups in panes.values() for group in groups):
+            for group in (group for pane_ms in panes for group in watched.warm.groups(pane_ms)):
                 self.journal.keep(group)
         if not panes:
             self._warming.discard(model)
@@ -230,15 +230,17 @@ class OpenWindows:
         """Panes that will never be binned: their rows count in windows, not in scores."""
         for pane_ms in panes:
             span = self._span(model, watched, pane_ms)
-            for group in watched.warm.panes.pop(pane_ms):
+            for group in watched.warm.panes[pane_ms]:
                 if span.start_ms >= watched.spans.since_ms:
                     self.journal.count(span, model, UNBINNED, unbinned(group))
+            watched.warm.drop(pane_ms)
 
     def _bin(self, model: ModelKey, watched: Watched, pane_ms: int, profile: Profile) -> None:
         span = self._span(model, watched, pane_ms)
-        for group in watched.warm.panes.pop(pane_ms):
+        for group in watched.warm.groups(pane_ms):
             if watched.spans.take_out(span, unbinned(group)):
                 self._count(model, watched, pane_ms, profile.hash, binned(group, profile))
+        watched.warm.drop(pane_ms)
 
     def _close(self, model: ModelKey, watched: Watched, window: Range) -> WindowEnd | None:
         monitor = self._monitors.at(model.model, window.start_ms)

@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
 
 from stream.core.pane.raw import bin_raw
 from stream.core.pane.reference import build_profile
 from stream.core.pane.spans import Tally
-from stream.core.records import CARRIES_COLUMN, Group, ModelKey, RawColumns
+from stream.core.records import CARRIES_COLUMN, Group, ModelKey, RawColumns, Scalar
 from stream.core.specs import Profile
 
 __all__ = ["WarmUp", "binned", "unbinned"]
 
+_Column = list[Scalar] | npt.NDArray[np.float64]
+_Packed = dict[str, _Column]
+
 
 @dataclass(slots=True)
 class WarmUp:
-    """The raw groups of one model@version by pane, as they came.
+    """The raw groups of one model@version by pane.
 
-    Bounded by `warmup_rows` and the rows of the panes that are open.
+    `panes` holds the groups without their values, which are kept packed: a number takes eight
+    bytes. Bounded by `warmup_rows` and the rows of the panes that are open.
     """
 
     panes: dict[int, list[Group]] = field(default_factory=dict)
+    _values: dict[int, list[_Packed]] = field(default_factory=dict)
 
     def add(self, group: Group) -> None:
         """Keeps a raw group in its pane."""
-        self.panes.setdefault(group.pane_ms, []).append(group)
+        self.panes.setdefault(group.pane_ms, []).append(replace(group, raw=None))
+        packed = {name: _pack(values) for name, values in (group.raw or {}).items()}
+        self._values.setdefault(group.pane_ms, []).append(packed)
+
+    def groups(self, pane_ms: int) -> Iterator[Group]:
+        """A pane's groups as they came."""
+        for group, packed in zip(self.panes[pane_ms], self._values[pane_ms], strict=True):
+            yield replace(group, raw={name: _unpack(values) for name, values in packed.items()})
+
+    def drop(self, pane_ms: int) -> None:
+        """Forgets a pane."""
+        del self.panes[pane_ms], self._values[pane_ms]
 
     def cut(
         self, is_usable: Callable[[int], bool], warmup_rows: Callable[[int], int]
@@ -53,7 +73,7 @@ class WarmUp:
             group
             for pane_ms in sorted(self.panes)
             if pane_ms <= last_pane_ms
-            for group in self.panes[pane_ms]
+            for group in self.groups(pane_ms)
         ]
         return build_profile(
             model, _merged(groups), effective_from_ms=effective_from_ms, warmed_up=True
@@ -73,6 +93,19 @@ def binned(group: Group, profile: Profile) -> Tally:
     return Tally(
         group.rows, group.feature_rows, group.late_rows, found.unknown_features, found.counts
     )
+
+
+def _pack(values: list[Scalar]) -> _Column:
+    """Floats and nulls as one array (JSON has no NaN, so NaN can stand for null); else a list."""
+    if {type(value) for value in values} <= {float, type(None)}:
+        return np.array([math.nan if v is None else v for v in values], dtype=np.float64)
+    return values
+
+
+def _unpack(column: _Column) -> list[Scalar]:
+    if isinstance(column, list):
+        return column
+    return [None if value != value else value for value in column.tolist()]
 
 
 def _merged(groups: Iterable[Group]) -> RawColumns:
