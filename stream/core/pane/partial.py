@@ -187,7 +187,7 @@ def _pack_raw(columns: RawColumns) -> bytes:
 
 def _bounded(value: Scalar) -> Scalar:
     """Integers beyond 64 bits as the float they are nearest to, an infinity if there is none."""
-    if not isinstance(value, int) or -(1 << 63) <= value < 1 << 63:
+    if not isinstance(value, int) or -(1 << 63) <= value < 1 << 64:
         return value
     try:
         return float(value)
