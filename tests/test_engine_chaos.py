@@ -158,7 +158,8 @@ def test_a_broker_that_is_killed_and_comes_back(
     agent = Counting()
     with Running(agent, deployment.settings(transaction_timeout_ms=4_000)) as running:
         deployment.produce(4_000)
-        until(lambda: running.noted.commits)
+        # A broker killed while it ends a transaction may leave it pending for ever (Kafka 4.3.1).
+        until(lambda: deployment.counted() == deployment.sent)
         kafka.kill()
         away = time.monotonic()
         until(lambda: not running.noted.is_ready)

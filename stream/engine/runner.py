@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.clients import Connection
 from stream.core.errors import BrokerError, ConfigError, FatalBrokerError, StateError, TopicError
 from stream.engine.agent import Agent
 from stream.engine.observer import EngineObserver, SilentObserver
 from stream.engine.pace import Pace
-from stream.engine.session import Clients, Session
+from stream.engine.session import Session
 from stream.engine.settings import EngineSettings
 from stream.engine.topology import Topology, look_up
 
@@ -82,7 +83,7 @@ class Runner:
         except _ENDING:
             raise
         except (BrokerError, KafkaException) as error:
-            _log.warning("%s starts over: %s", self._agent.name, error)
+            _log.warning("%s goes back to its last commit: %s", self._agent.name, error)
             reason = "kafka"
         except Exception as error:  # noqa: BLE001  # the agent's boundary: logged, raised at last
             self._count(session, error)
@@ -101,7 +102,7 @@ class Runner:
         while not stop.is_set():
             try:
                 topology = look_up(agent, admin, settings)
-                return self._joined(Clients(connection, admin), topology, stop)
+                return self._joined(connection, admin, topology, stop)
             except FatalBrokerError:
                 raise
             except (BrokerError, KafkaException) as error:
@@ -109,13 +110,20 @@ class Runner:
                 stop.wait(pace.backoff())
         return None
 
-    def _joined(self, clients: Clients, topology: Topology, stop: threading.Event) -> Session:
+    def _joined(
+        self,
+        connection: Connection,
+        admin: AdminClient,
+        topology: Topology,
+        stop: threading.Event,
+    ) -> Session:
         session = self.session(
             self._agent,
             self._settings,
             self._observer,
             self._clock,
-            clients,
+            connection,
+            admin,
             topology,
             stop.is_set,
             lambda: self._say_ready(False),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
@@ -26,19 +25,11 @@ from stream.engine.settings import EngineSettings
 from stream.engine.topology import Topology
 from stream.engine.transaction import Transaction
 
-__all__ = ["Clients", "Session"]
+__all__ = ["Session"]
 
 _log = logging.getLogger("stream.engine")
 
 _LAG_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """What a session reaches Kafka by."""
-
-    connection: Connection
-    admin: AdminClient
 
 
 class Session:
@@ -52,7 +43,8 @@ class Session:
         settings: EngineSettings,
         observer: EngineObserver,
         clock: Callable[[], int],
-        clients: Clients,
+        connection: Connection,
+        admin: AdminClient,
         topology: Topology,
         stopping: Callable[[], bool],
         silence: Callable[[], None],
@@ -61,7 +53,7 @@ class Session:
         self._settings = settings
         self._observer = observer
         self._clock = clock
-        self._errors = clients.connection.errors
+        self._errors = connection.errors
         self.pace = Pace(settings)
         self.failures = 0
         self._paused: set[Source] = set()
@@ -70,24 +62,22 @@ class Session:
         self._looked = 0.0
         group, timeout_ms = settings.group(agent.name), settings.transaction_timeout_ms
         self._transaction = Transaction(
-            lambda errors: clients.connection.producer(group, timeout_ms, errors), stopping, silence
+            lambda errors: connection.producer(group, timeout_ms, errors), stopping, silence
         )
         self._broadcasts = None
         if topology.broadcasts:
-            self._broadcasts = BroadcastReader(
-                clients.connection.reader(), clients.admin, topology.broadcasts
-            )
+            self._broadcasts = BroadcastReader(connection.reader(), admin, topology.broadcasts)
         self._intake = Intake(agent.inputs, settings.prefix, topology.tasks)
         instance = settings.instance_id and f"{settings.instance_id}-{agent.name}"
-        self._consumer = clients.connection.group_consumer(
+        self._consumer = connection.group_consumer(
             group, settings.session_timeout_ms, instance, settings.start_from
         )
         self._assignment = Assignment(
             agent,
             self._intake,
             self._consumer,
-            clients.connection,
-            clients.admin,
+            connection,
+            admin,
             settings,
             observer,
             self._settle,

@@ -91,6 +91,7 @@ _OWN = frozenset(
         "enable.partition.eof",
         "group.id",
         "group.instance.id",
+        "group.protocol",
         "isolation.level",
         "partition.assignment.strategy",
         "partitioner",
