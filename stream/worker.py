@@ -35,7 +35,7 @@ AGENTS = ("observe", "detect")
 _LOG = logging.getLogger("stream.worker")
 _STOP_SECONDS = 10.0
 _LOOK_SECONDS = 0.5
-_ASK_SECONDS = 10.0
+_ASK_SECONDS = 5.0  # less than a stopping worker has
 _AGAIN_SECONDS = 2.0
 
 

@@ -62,6 +62,7 @@ def play(
     """
     profile = build_profile(traffic.model, traffic.reference.columns())
     scene = Scene(profile, broker, traffic.story, traffic.total)
+    screen.show(scene)
     partitions = _prepare(settings, profile, plan.window_ms, embedded=embedded)
     worker = Worker(settings, embedded=embedded, endpoints=plan.keep_running)
     worker.start()
@@ -101,15 +102,22 @@ class _Course:
         self._ended_at: float | None = None
 
     def run(self) -> None:
-        """Until the end, or for ever where it is to keep running."""
-        while not self._over() or self._plan.keep_running:
-            if self._worker.error is not None:
-                raise self._worker.error
-            self._send(time.monotonic() - self._began)
-            for message in self._consumer.consume(100, _TURN_SECONDS):
-                if message.error() is None:
-                    self._hear(message.value() or b"", message.headers())
-            self._screen.show(self._scene)
+        """Until the end; until Ctrl-C where it is to keep running."""
+        try:
+            while not self._over() or self._plan.keep_running:
+                self._turn()
+        except KeyboardInterrupt:
+            if not self._plan.keep_running:
+                raise
+
+    def _turn(self) -> None:
+        if self._worker.error is not None:
+            raise self._worker.error
+        self._send(time.monotonic() - self._began)
+        for message in self._consumer.consume(100, _TURN_SECONDS):
+            if message.error() is None:
+                self._hear(message.value() or b"", message.headers())
+        self._screen.show(self._scene)
 
     def _send(self, seconds: float) -> None:
         plan, scene = self._plan, self._scene

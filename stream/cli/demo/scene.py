@@ -63,6 +63,8 @@ class Scene:
     @property
     def rate(self) -> float:
         """Rows a second that were sent lately."""
+        if not self._marks:
+            return 0.0
         (start, before), (end, after) = self._marks[0], self._marks[-1]
         return (after - before) / (end - start) if end > start else 0.0
 
