@@ -88,6 +88,7 @@ class Worker:
         if self._endpoints is not None:
             self._endpoints.start()
             _LOG.info("metrics, /livez and /readyz at %s", self.address)
+        _LOG.debug("settings: %s", self._settings.describe())
         self._spawn("start", self._begin)
 
     def stop(self) -> None:

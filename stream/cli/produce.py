@@ -69,6 +69,7 @@ def produce(
     A column that is neither id, time, prediction, score nor label is a feature. Times come from
     --time-column, else (without --rate) from a column that is named like one, else they are now.
     """
+    # Long because each option is declared here; the work is in `sending`.
     from stream.adapters.tables import RoleOptions
     from stream.cli.sending import Sending, send_table
 

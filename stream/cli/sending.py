@@ -89,22 +89,16 @@ def send_table(
     if how.limit is not None:
         table = table.slice(0, how.limit)
     _check_topic(settings, "predictions", *(["labels"] if how.labels else []))
-    kafka = settings.client_config()
-    servers = kafka.pop("bootstrap.servers")
-    common: dict[str, Any] = {
-        "bootstrap_servers": servers,
-        "topic_prefix": settings.topic_prefix,
-        "kafka": kafka,
-        "on_full": "block",
-        "block_seconds": _PATIENCE_SECONDS,
-    }
-    if how.row_format == "avro" and settings.registry_url:
-        common["registry_url"] = settings.registry_url
+    common = _shared(settings, how)
     say(_described(roles, how))
     started = time.monotonic()
     with (
         PredictionLogger(
-            model=how.model, version=how.version, format=how.row_format, **common
+            model=how.model,
+            version=how.version,
+            format=how.row_format,
+            registry_url=(settings.registry_url or None) if how.row_format == "avro" else None,
+            **common,
         ) as logger,
         # Labels have no Arrow form of their own worth having: they are three small fields.
         LabelLogger(format="json", **common) as label_logger,
@@ -121,6 +115,18 @@ def send_table(
         return
     more = f" and {labels.rows:,} labels" if how.labels else ""
     print(f"sent {sent:,} rows{more} in {told['seconds']:.1f} s")
+
+
+def _shared(settings: Settings, how: Sending) -> dict[str, Any]:
+    """What both loggers are told."""
+    kafka = settings.client_config()
+    return {
+        "bootstrap_servers": kafka.pop("bootstrap.servers"),
+        "topic_prefix": settings.topic_prefix,
+        "kafka": kafka,
+        "on_full": "block",
+        "block_seconds": _PATIENCE_SECONDS,
+    }
 
 
 def event_times(table: pa.Table, column: str) -> Int64s:

@@ -22,6 +22,7 @@ class DetectMetrics:
     def __init__(
         self, registry: CollectorRegistry, refused: Counter, models: int, top: int
     ) -> None:
+        # Long because each metric is declared here, once.
         self._refused = refused
         self._limit = models
         self._top = top

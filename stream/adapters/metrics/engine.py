@@ -13,6 +13,7 @@ class EngineMetrics:
     """What the engine tells: records, transactions, restores, lag, readiness."""
 
     def __init__(self, registry: CollectorRegistry, agents: tuple[str, ...]) -> None:
+        # Long because each metric is declared here, once.
         self._is_ready: dict[str, bool] = {}
         self._records = Counter(
             "driftstream_records_consumed_total",

@@ -61,4 +61,5 @@ class InvalidShare:
 
     def stopped(self) -> frozenset[Source]:
         """The sources over the limit, also while their one slice is being read."""
-        return frozenset(s for s, history in self._histories.items() if history.paused)
+        # A list first: health checks ask from other threads while sources are added.
+        return frozenset(s for s, history in list(self._histories.items()) if history.paused)

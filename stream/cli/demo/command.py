@@ -47,6 +47,7 @@ def demo(
     prefix of its own that it removes afterwards; else on a broker inside this process.
     Exit code 0: an incident was opened. 1: none was.
     """
+    # Long because each option is declared here; the work is in `run` and `play`.
     if (data is None) != (reference is None):
         raise ConfigError("--data and --reference belong together: give both, or neither")
     from stream.cli.demo.run import TableOptions, run_example, run_tables
