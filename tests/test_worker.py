@@ -20,7 +20,7 @@ from stream.settings import Settings, load_settings
 from stream.topics import real_name
 from stream.worker import Worker
 from tests.conftest import Kafka
-from tests.kafka_io import create_topic
+from tests.kafka_io import Record, create_topic, produce_all
 
 _QUICK = {
     "pane": "1s",
@@ -56,6 +56,31 @@ def _get(address: str, path: str) -> tuple[int, str]:
     return told
 
 
+def _log_two_hours(settings: Settings) -> int:
+    """Logs a row for each second of two whole hours of the past; returns how many."""
+    hour = 3_600_000
+    start = time.time_ns() // 1_000_000 // hour * hour - 2 * hour
+    times = [start + second * 1000 for second in range(7200)]
+    with PredictionLogger(
+        model="m",
+        bootstrap_servers=settings.bootstrap_servers,
+        topic_prefix=settings.topic_prefix,
+    ) as logger:
+        logger.log_columns(features={"x": list(range(7200))}, event_time_ms=times)
+        assert logger.flush(10)
+    return len(times)
+
+
+def _window_rows(settings: Settings, wanted: int) -> int:
+    """The rows of all windows, as soon as they are as many as wanted, or after 30 s."""
+    rows = 0
+    for record in read_topic(settings, "windows", from_beginning=True, follow=True, timeout=30):
+        rows += orjson.loads(record.value() or b"")["rows"]
+        if rows >= wanted:
+            break
+    return rows
+
+
 def test_rows_become_windows(kafka: Kafka, unique: str) -> None:
     settings = _settings(kafka.bootstrap_servers, unique)
     worker = Worker(settings)
@@ -64,20 +89,8 @@ def test_rows_become_windows(kafka: Kafka, unique: str) -> None:
         assert _get(worker.address, "/livez")[0] == 200
         assert _until(lambda: not worker.unready())
         assert _get(worker.address, "/readyz")[0] == 200
-        with PredictionLogger(
-            model="m", bootstrap_servers=kafka.bootstrap_servers, topic_prefix=unique
-        ) as logger:
-            hour = 3_600_000
-            start = time.time_ns() // 1_000_000 // hour * hour - 2 * hour
-            times = [start + second * 1000 for second in range(7200)]
-            logger.log_columns(features={"x": list(range(7200))}, event_time_ms=times)
-            assert logger.flush(10)
-        rows = 0
-        for record in read_topic(settings, "windows", from_beginning=True, follow=True, timeout=30):
-            rows += orjson.loads(record.value() or b"")["rows"]
-            if rows == 7200:
-                break
-        assert rows == 7200
+        logged = _log_two_hours(settings)
+        assert _window_rows(settings, logged) == logged
         assert (
             'driftstream_rows_consumed_total{topic="predictions"} 7200.0'
             in (_get(worker.address, "/metrics")[1])
@@ -86,6 +99,37 @@ def test_rows_become_windows(kafka: Kafka, unique: str) -> None:
         worker.stop()
     assert worker.error is None
     assert worker.unready()
+
+
+def test_agents_may_run_apart(kafka: Kafka, unique: str) -> None:
+    settings = _settings(kafka.bootstrap_servers, unique)
+    workers = [Worker(settings, (agent,)) for agent in ("observe", "detect")]
+    for worker in workers:
+        worker.start()
+    try:
+        assert _until(lambda: not any(worker.unready() for worker in workers))
+        logged = _log_two_hours(settings)
+        assert _window_rows(settings, logged) == logged
+    finally:
+        for worker in workers:
+            worker.stop()
+    assert [worker.error for worker in workers] == [None, None]
+
+
+def test_too_much_that_is_invalid_turns_readiness_off(kafka: Kafka, unique: str) -> None:
+    settings = _settings(kafka.bootstrap_servers, unique)
+    worker = Worker(settings)
+    worker.start()
+    try:
+        assert _until(lambda: not worker.unready())
+        junk = [Record(b"{junk", partition=0)] * 2000
+        produce_all(kafka.bootstrap_servers, real_name(unique, "predictions"), junk)
+        assert _until(lambda: "predictions/0" in " ".join(worker.unready()))
+        assert worker.dead() == []
+        status, said = _get(worker.address, "/readyz")
+        assert (status, "too many of its records are invalid" in said) == (503, True)
+    finally:
+        worker.stop()
 
 
 def test_a_topic_of_the_wrong_shape_ends_the_worker(kafka: Kafka, unique: str) -> None:

@@ -89,7 +89,7 @@ def send_table(
     if how.limit is not None:
         table = table.slice(0, how.limit)
     _check_topic(settings, "predictions", *(["labels"] if how.labels else []))
-    common = _shared(settings, how)
+    common = _shared(settings)
     say(_described(roles, how))
     started = time.monotonic()
     with (
@@ -117,7 +117,7 @@ def send_table(
     print(f"sent {sent:,} rows{more} in {told['seconds']:.1f} s")
 
 
-def _shared(settings: Settings, how: Sending) -> dict[str, Any]:
+def _shared(settings: Settings) -> dict[str, Any]:
     """What both loggers are told."""
     kafka = settings.client_config()
     return {
