@@ -17,8 +17,7 @@ from stream.settings import Settings
 __all__ = ["EMBEDDED_WARNING", "embedded_broker", "own_prefix", "removed_afterwards"]
 
 EMBEDDED_WARNING = (
-    "embedded broker (librdkafka's mock cluster): for looking around; it keeps little, in memory "
-    "only. Set KAFKA_BOOTSTRAP_SERVERS to run on a real Kafka."
+    "an embedded broker, for looking around (KAFKA_BOOTSTRAP_SERVERS names a real one)"
 )
 _SECONDS = 10.0
 _LOG = logging.getLogger("stream.demo")

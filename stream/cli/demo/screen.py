@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -19,6 +19,8 @@ from stream.cli.windows import model_name, window_line
 __all__ = ["LiveScreen", "PlainScreen", "Screen", "screen_for", "summary"]
 
 _ROWS = 12
+_FEWEST = 5
+_OTHER_LINES = 18  # of the picture: its head, the alert, a table's frame, two windows
 _COLUMNS = (
     ("variable", 14),
     ("score", 9),
@@ -41,10 +43,12 @@ class Screen(Protocol):
 
 
 class LiveScreen:
-    """Draws the whole scene again and again in place."""
+    """Draws the whole scene again and again in place; in the end only its windows stay."""
 
     def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, refresh_per_second=8)
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=8, transient=True)
+        self._scene: Scene | None = None
 
     def __enter__(self) -> LiveScreen:
         self._live.__enter__()
@@ -52,10 +56,13 @@ class LiveScreen:
 
     def __exit__(self, *_: object) -> None:
         self._live.__exit__(None, None, None)
+        if self._scene is not None:
+            self._console.print(_windows(self._scene.windows))
 
     def show(self, scene: Scene) -> None:
         """Takes the scene as it is now; it is drawn at the next refresh."""
-        self._live.update(_picture(scene))
+        self._scene = scene
+        self._live.update(_picture(scene, self._console.height))
 
 
 class PlainScreen:
@@ -118,12 +125,15 @@ def _alert_text(scene: Scene) -> str:
     return f"{alert.get('severity', '')}: {alert.get('summary', '')}"
 
 
-def _picture(scene: Scene) -> RenderableType:
-    parts: list[RenderableType] = [_head(scene), _table(scene.moved()), _windows(scene)]
+def _picture(scene: Scene, height: int) -> RenderableType:
+    """The whole scene, the alert first; a low terminal shows fewer variables and windows."""
+    parts: list[RenderableType] = [_head(scene)]
     if scene.alert is not None:
         text = Text(_alert_text(scene))
         parts.append(Panel(text, title="ALERT: an incident was opened", border_style="red"))
-    return Group(*parts)
+    rows = max(_FEWEST, min(_ROWS, height - _OTHER_LINES))
+    windows = list(scene.windows)[-max(2, min(len(scene.windows), height - rows - _OTHER_LINES)) :]
+    return Group(*parts, _table(scene.moved(), rows), _windows(windows))
 
 
 def _head(scene: Scene) -> Text:
@@ -140,19 +150,19 @@ def _head(scene: Scene) -> Text:
     return text
 
 
-def _windows(scene: Scene) -> Text:
+def _windows(windows: Iterable[Mapping[str, Any]]) -> Text:
     text = Text("Windows\n", style="bold")
-    for window in scene.windows:
+    for window in windows:
         style = "red" if window.get("drifted") else ""
         text.append(Text(window_line(window) + "\n", style=style or "default"))
     return text
 
 
-def _table(moved: Sequence[Moved]) -> Table:
+def _table(moved: Sequence[Moved], rows: int = _ROWS) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name, width in _COLUMNS:
         table.add_column(name, no_wrap=True, min_width=width)
-    for one in moved[:_ROWS]:
+    for one in moved[:rows]:
         reference = shape(one.variable, one.variable.counts)
         now = shape(one.variable, one.counts)
         highest = max(reference.max(initial=0), now.max(initial=0))
@@ -165,6 +175,6 @@ def _table(moved: Sequence[Moved]) -> Table:
             Text(bars(now, highest), style=style),
             Text(axis_of(one.variable), style="dim"),
         )
-    if len(moved) > _ROWS:
-        table.add_row(Text(f"and {len(moved) - _ROWS} more", style="dim"))
+    if len(moved) > rows:
+        table.add_row(Text(f"and {len(moved) - rows} more", style="dim"))
     return table
