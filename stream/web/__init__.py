@@ -1,1 +1,1 @@
-"""Web: the pages and the API that will show windows, incidents and requests to people."""
+"""Web: the worker's HTTP endpoints; later the pages that show windows and incidents to people."""
