@@ -25,7 +25,8 @@ __all__ = ["Stack", "Table", "region_slots", "tables_of"]
 Floats = npt.NDArray[np.float64]
 
 _MOST_CELLS = 1 << 14
-_BLOCK = 16_384  # values a pass works on at once, so that its arrays stay in the cache
+_SMALL = 1 << 16  # cells of a stack that stay in the cache
+_BLOCK = 40_000  # values a pass works on at once, so that its arrays stay in the cache
 
 
 class Table:
@@ -36,15 +37,14 @@ class Table:
     after the last one, whose bin is closed.
     """
 
-    __slots__ = ("boundaries", "cells", "low", "regions", "scale")
+    __slots__ = ("boundaries", "cells", "regions", "scale", "shift")
 
     def __init__(self, variable: NumericVariable) -> None:
         edges = np.array(variable.edges, dtype=np.float64)
         self.boundaries: Floats = np.append(edges[:-1], np.nextafter(edges[-1], np.inf))
-        self.low = float(edges[0])
         self.cells = 0  # 0: no table serves these edges, search instead
-        self.scale = 0.0
-        self.regions = np.zeros(1, dtype=np.uint16)
+        self.scale = self.shift = 0.0
+        self.regions = np.zeros(1, dtype=np.int64)
         with np.errstate(over="ignore", invalid="ignore"):
             reach = float(self.boundaries[-1] - self.boundaries[0])
         cells = 64
@@ -57,11 +57,14 @@ class Table:
             scale = float(np.float64(cells) / np.float64(reach)) if reach > 0 else np.inf
         if not np.isfinite(scale) or not np.isfinite(reach):
             return
-        places = np.minimum((self.boundaries - self.low) * scale + 1.0, cells + 1.0).astype(int)
+        shift = 1.0 - float(self.boundaries[0]) * scale
+        if not np.isfinite(shift):
+            return
+        places = np.clip(self.boundaries * scale + shift, 0.0, cells + 1.0).astype(np.int64)
         if len(np.unique(places)) < len(places):
             return
-        self.cells, self.scale = cells, scale
-        self.regions = np.searchsorted(places, np.arange(cells + 2)).astype(np.uint16)
+        self.cells, self.scale, self.shift = cells, scale, shift
+        self.regions = np.searchsorted(places, np.arange(cells + 2))
 
 
 class Stack:
@@ -76,17 +79,17 @@ class Stack:
         self._tables = tables
         flat = list(chain.from_iterable(tables))
         shape = (len(tables), 1, len(tables[0]) if tables else 0)
-        lows = np.array([t.low for t in flat]).reshape(shape)
         scales = np.array([t.scale for t in flat]).reshape(shape)
+        shifts = np.array([t.shift for t in flat]).reshape(shape)
         mosts = np.array([t.cells + 1.0 for t in flat]).reshape(shape)
-        self._affine = np.concatenate([lows, scales, mosts], axis=1)
-        cells = _offsets([len(t.regions) for t in flat]).reshape(shape)
-        edges = _offsets([len(t.boundaries) + 1 for t in flat]).reshape(shape)
-        missing = np.array([len(t.boundaries) + 1 for t in flat], np.int64).reshape(shape)
-        self._places = np.concatenate([cells, edges, missing], axis=1)
-        self._regions = np.concatenate([t.regions for t in flat] or [np.zeros(1, np.uint16)])
-        self._boundaries = np.concatenate(
-            [np.append(t.boundaries, np.inf) for t in flat] or [np.zeros(1)]
+        self._affine = np.concatenate([scales, shifts, mosts], axis=1)
+        cells = _offsets([len(t.regions) for t in flat])
+        edges = _offsets([len(t.boundaries) + 1 for t in flat])
+        missing = np.array([len(t.boundaries) + 1 for t in flat], np.int64)
+        self._places = np.stack([cells, edges, missing]).reshape(3, *shape[::2]).swapaxes(0, 1)
+        self._nexts = _joined([t.regions + at for t, at in zip(flat, edges.tolist(), strict=True)])
+        self._boundaries = np.concatenate(  # NaN behind each variable's: no value reaches it
+            [np.append(t.boundaries, np.nan) for t in flat] or [np.zeros(1)]
         )
         self._searched = [[f for f, table in enumerate(row) if not table.cells] for row in tables]
         self._searches = np.array([bool(features) for features in self._searched])
@@ -116,21 +119,22 @@ class Stack:
     def _block(self, values: Floats, affine: Floats, places: Int64s, out: Int64s) -> None:
         """Regions of a block of values.
 
-        `affine` are low, scale and last cell, `places` the offsets of cells and edges and the
-        missing region; each of the six is broadcast against the values.
+        `affine` are scale, shift and last cell of the cell function, `places` the offsets of
+        cells and edges and the missing region; each of the six is broadcast against the values.
         """
         absent = np.isnan(values)
         holes = bool(absent.any())
         known = np.where(absent, 0.0, values) if holes else values
-        cell = known - affine[0]
-        cell *= affine[1]
-        cell += 1.0
-        np.clip(cell, 0.0, affine[2], out=cell)
+        cell = known * affine[0]
+        cell += affine[1]
+        np.maximum(cell, 0.0, out=cell)
+        np.minimum(cell, affine[2], out=cell)
         place = cell.astype(np.int64)
         place += places[0]
-        np.copyto(out, self._regions.take(place, mode="clip"))
-        np.add(out, places[1], out=place)
-        out += known >= self._boundaries.take(place, mode="clip")
+        following = self._nexts.take(place, mode="clip")
+        reached = known >= self._boundaries.take(following, mode="clip")
+        np.subtract(following, places[1], out=out)
+        out += reached
         if holes:
             np.copyto(out, places[2], where=absent)
 
@@ -173,6 +177,12 @@ def region_slots(profile: Profile) -> Int64s:
         order[start + size + 1] = start + size + ABOVE
         order[start + size + 2] = start + size + MISSING
     return order
+
+
+def _joined(parts: Sequence[Int64s]) -> npt.NDArray[np.int32] | Int64s:
+    """One array of all parts: of 8 bytes an item if it is small, as look-ups like it; else of 4."""
+    joined = np.concatenate(parts) if parts else np.zeros(1, np.int64)
+    return joined if len(joined) <= _SMALL else joined.astype(np.int32)
 
 
 def _offsets(lengths: Sequence[int]) -> Int64s:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from stream.core.catalog import Profiles
 from stream.core.pane.binning import Stack, Table, region_slots, tables_of
-from stream.core.pane.groups import Accumulator
+from stream.core.pane.groups import Accumulator, Rows
 from stream.core.pane.rawfold import RawFold
 from stream.core.records import (
     CARRIES_FEATURES,
@@ -17,6 +17,7 @@ from stream.core.records import (
     Batch,
     Group,
     Int64s,
+    Overrides,
     RawBatch,
 )
 from stream.core.specs import Profile, Role
@@ -24,6 +25,8 @@ from stream.core.specs import Profile, Role
 __all__ = ["Fold"]
 
 _Shape = tuple[int, int]
+_BOTH = CARRIES_FEATURES | CARRIES_PREDICTION
+_CHUNK = 2_048  # rows folded at once, so that their codes stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,14 @@ class Fold:
         rows = models.place[batch.entry]
         first = int(rows[0])
         uniform = bool((rows == first).all())
-        codes = self._codes(batch, models, first if uniform else rows)
         pane = effective_ms // self._pane_ms
         late = batch.event_time_ms // self._pane_ms < pane
-        width = models.width[first] if uniform else models.width[rows]
-        self._counts.add(codes, batch, pane, late, width)
+        for start in range(0, len(batch), _CHUNK):
+            part = slice(start, min(start + _CHUNK, len(batch)))
+            place = first if uniform else rows[part]
+            codes = self._codes(batch, part, models, place)
+            counted = Rows(batch.entry[part], pane[part], _totals(batch, part, late[part]))
+            self._counts.add(codes, counted, models.width[place], one_profile=uniform)
         return int(np.count_nonzero(late))
 
     def add_raw(self, batch: RawBatch, effective_ms: Int64s) -> int:
@@ -91,21 +97,21 @@ class Fold:
         self._counts = Accumulator()
         self._raw = RawFold(self._profiles, self._pane_ms)
 
-    def _codes(self, batch: Batch, models: _Models, rows: Int64s | int) -> Int64s:
+    def _codes(self, batch: Batch, part: slice, models: _Models, rows: Int64s | int) -> Int64s:
         """Codes (V, n) of every variable in its profile's internal order of slots."""
         numeric = len(batch.numeric)
         pick = slice(rows, rows + 1) if isinstance(rows, int) else rows
-        codes = np.empty((numeric + len(batch.codes), len(batch)), dtype=np.int64)
+        codes = np.empty((numeric + len(batch.codes), part.stop - part.start), dtype=np.int64)
         if numeric:
-            models.stack.regions(batch.numeric, rows, out=codes[:numeric])
-        codes[numeric:] = batch.codes
+            models.stack.regions(batch.numeric[:, part], rows, out=codes[:numeric])
+        codes[numeric:] = batch.codes[:, part]
         if batch.overrides is not None:
-            codes[batch.overrides.variable, batch.overrides.row] = batch.overrides.slot
+            _override(codes, batch.overrides, part)
         codes += models.starts[pick].T
-        both = CARRIES_FEATURES | CARRIES_PREDICTION
-        if not bool((batch.carries == both).all()):
-            no_features = (batch.carries & CARRIES_FEATURES) == 0
-            no_prediction = (batch.carries & CARRIES_PREDICTION) == 0
+        carries = batch.carries[part]
+        if not bool((carries == _BOTH).all()):
+            no_features = (carries & CARRIES_FEATURES) == 0
+            no_prediction = (carries & CARRIES_PREDICTION) == 0
             absent = np.where(models.feature[pick].T, no_features, no_prediction)
             np.copyto(codes, models.width[pick], where=absent)
         return codes
@@ -137,6 +143,22 @@ class Fold:
 
     def _order(self, entry: int) -> Int64s:
         return self._orders[entry]
+
+
+def _override(codes: Int64s, known: Overrides, part: slice) -> None:
+    inside = (known.row >= part.start) & (known.row < part.stop)
+    codes[known.variable[inside], known.row[inside] - part.start] = known.slot[inside]
+
+
+def _totals(batch: Batch, part: slice, late: npt.NDArray[np.bool_]) -> Int64s:
+    """Rows, feature rows, late rows and unknown features of each row, (4, n)."""
+    totals = np.zeros((4, len(late)), dtype=np.int64)
+    totals[0] = (batch.carries[part] & CARRIES_PREDICTION) != 0
+    totals[1] = (batch.carries[part] & CARRIES_FEATURES) != 0
+    totals[2] = late
+    if batch.unknown is not None:
+        totals[3] = batch.unknown[part]
+    return totals
 
 
 def _shape(profile: Profile) -> _Shape:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.records import CARRIES_FEATURES, CARRIES_PREDICTION, Batch, Group, Int64s
+from stream.core.records import Group, Int64s
 from stream.core.specs import Profile
 
-__all__ = ["Accumulator", "Counted"]
+__all__ = ["Accumulator", "Counted", "Rows"]
 
 _Key = tuple[int, int]  # catalog entry, pane number
 _PENDING_ROWS = 200_000  # rows kept as codes before they are counted
@@ -67,14 +67,21 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    """Rows not yet counted: codes (V, n), and per row entry, pane, width and totals (4, n)."""
+class Rows:
+    """What n rows have besides codes: catalog entry, pane number, and their totals (4, n)."""
 
-    codes: npt.NDArray[np.uint32]
     entry: npt.NDArray[np.int32]
     pane: Int64s
-    width: Int64s
     totals: Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """Rows not yet counted: codes (n, V), and each row's width."""
+
+    codes: npt.NDArray[np.uint32]
+    rows: Rows
+    width: Int64s
 
 
 class Accumulator:
@@ -86,31 +93,44 @@ class Accumulator:
         self._rows = 0
 
     def add(
-        self,
-        codes: Int64s,
-        batch: Batch,
-        pane: Int64s,
-        late: npt.NDArray[np.bool_],
-        width: Int64s | np.int64,
+        self, codes: Int64s, rows: Rows, width: Int64s | np.int64, *, one_profile: bool
     ) -> None:
-        """Adds codes (V, n); `pane` and `late` are (n,), `width` (n,) or one for all rows.
+        """Adds codes (V, n); `width` is (n,), or one for all rows of one profile.
 
-        Rows of one profile and pane are counted at once if they are at least as many values as
-        there are places; others wait, and are sorted into their groups all together.
+        Rows of one profile are counted at once if they are at least as many values as there are
+        places in their panes; others wait, and are sorted into their groups all together.
         """
-        one = isinstance(width, np.int64) and pane[0] == pane[-1] and (pane == pane[0]).all()
-        if one and codes.size >= int(width):
-            counted = self._counted(int(batch.entry[0]), int(pane[0]), int(width))
-            counted.add_dense(np.bincount(codes.ravel(), minlength=int(width) + 1))
-            counted.totals += _totals(batch, late).sum(axis=1)
-            return
-        widths = np.broadcast_to(np.asarray(width, dtype=np.int64), pane.shape)
-        totals = _totals(batch, late)
-        item = _Pending(codes.astype(np.uint32), batch.entry, pane, widths, totals)
+        if one_profile:
+            low, high = int(rows.pane.min()), int(rows.pane.max())
+            if codes.size >= (high - low + 1) * int(width):
+                self._count_dense(codes, rows, int(width), range(low, high + 1))
+                return
+        widths = np.broadcast_to(np.asarray(width, dtype=np.int64), rows.pane.shape)
+        item = _Pending(np.ascontiguousarray(codes.T, dtype=np.uint32), rows, widths)
         self._pending.setdefault(len(codes), []).append(item)
-        self._rows += len(batch)
+        self._rows += len(rows.pane)
         if self._rows >= _PENDING_ROWS:
             self._settle()
+
+    def _count_dense(self, codes: Int64s, rows: Rows, width: int, panes: range) -> None:
+        """Counts rows of one profile in neighbouring panes."""
+        if len(panes) == 1:
+            counts = np.bincount(codes.ravel(), minlength=width + 1)
+            self._add(int(rows.entry[0]), panes.start, width, counts, rows.totals.sum(axis=1))
+            return
+        places = width + 1
+        number = rows.pane - panes.start
+        moved = codes + number * places
+        counts = np.bincount(moved.ravel(), minlength=len(panes) * places)
+        for place in np.flatnonzero(np.bincount(number)).tolist():
+            own = counts[place * places : (place + 1) * places]
+            totals = rows.totals[:, number == place].sum(axis=1)
+            self._add(int(rows.entry[0]), panes[place], width, own, totals)
+
+    def _add(self, entry: int, pane: int, width: int, counts: Int64s, totals: Int64s) -> None:
+        counted = self._counted(entry, pane, width)
+        counted.add_dense(counts)
+        counted.totals += totals
 
     def take(self) -> Iterator[Counted]:
         """Everything counted so far, in no particular order; it is forgotten here."""
@@ -121,17 +141,17 @@ class Accumulator:
     def _settle(self) -> None:
         """Sorts the waiting rows into their groups."""
         for items in self._pending.values():
-            codes = np.concatenate([item.codes for item in items], axis=1)
-            entry = np.concatenate([item.entry for item in items]).astype(np.int64)
-            pane = np.concatenate([item.pane for item in items])
+            codes = np.concatenate([item.codes for item in items])
+            entry = np.concatenate([item.rows.entry for item in items])
+            pane = np.concatenate([item.rows.pane for item in items])
             width = np.concatenate([item.width for item in items])
-            totals = np.concatenate([item.totals for item in items], axis=1)
+            totals = np.concatenate([item.rows.totals for item in items], axis=1)
             order = np.lexsort((pane, entry))
             entry, pane = entry[order], pane[order]
             changed = (np.diff(entry, prepend=-1) != 0) | (np.diff(pane, prepend=-1) != 0)
             starts = np.flatnonzero(changed)
             sums = np.add.reduceat(totals[:, order], starts, axis=1)
-            by_row = np.ascontiguousarray(codes.T)[order].astype(np.int64)
+            by_row = codes[order].astype(np.int64)
             stops = [*starts[1:].tolist(), len(order)]
             for number, (start, stop) in enumerate(zip(starts.tolist(), stops, strict=True)):
                 size = int(width[order[start]])
@@ -153,14 +173,3 @@ class Accumulator:
         if found is None:
             found = self._found[key] = Counted(entry, pane, width)
         return found
-
-
-def _totals(batch: Batch, late: npt.NDArray[np.bool_]) -> Int64s:
-    """Rows, feature rows, late rows and unknown features of each row, (4, n)."""
-    totals = np.zeros((4, len(batch)), dtype=np.int64)
-    totals[0] = (batch.carries & CARRIES_PREDICTION) != 0
-    totals[1] = (batch.carries & CARRIES_FEATURES) != 0
-    totals[2] = late
-    if batch.unknown is not None:
-        totals[3] = batch.unknown
-    return totals

@@ -68,7 +68,8 @@ class Watermarks:
         if not len(source):
             return np.zeros(0, dtype=np.int64)
         one = len(sources) == 1
-        order = None if one else np.argsort(source, kind="stable")
+        # Two bytes are enough for a slice's sources, and numpy sorts those by radix.
+        order = None if one else np.argsort(source.astype(np.uint16), kind="stable")
         seen = np.minimum(event_time_ms, timestamp_ms)
         np.maximum(seen, 0, out=seen)
         segment = source if order is None else source[order]
