@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from stream import schemas
 from stream.agents.observe.agent import ObserveAgent, ObserveSettings
+from stream.agents.observe.observer import SilentObserveObserver
 from stream.agents.observe.state import KEY, read_state
 from stream.core.decode import DecodeLimits
 from stream.core.errors import StateError
 from stream.core.pane.content import profile_key, profile_to_record
 from stream.core.pane.partial import decode_partial
 from stream.core.pane.reference import build_profile
+from stream.core.partitioner import partitions_of
 from stream.core.records import ModelKey, Output, Partial, Source
 from stream.core.specs import TimeSpec
 from stream.engine.agent import Broadcast, Commit
@@ -226,6 +228,31 @@ def test_rows_of_a_model_without_profile_travel_raw() -> None:
     groups = [g for p in _partials(list(_commit(agent, 1, NOW).outputs)) for g in p.groups]
     assert [(g.profile, g.rows) for g in groups] == [("", 1)]
     assert (groups[0].raw or {})["features.age"] == [41.0]
+
+
+class _Astray(SilentObserveObserver):
+    def __init__(self) -> None:
+        self.count = 0
+
+    def astray(self, topic: str, count: int) -> None:
+        assert topic == "predictions"
+        self.count += count
+
+
+def test_rows_in_the_wrong_partition_are_counted_and_warned_of_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    observer = _Astray()
+    agent = ObserveAgent(SETTINGS, observer=observer)
+    _assign(agent)
+    (home,) = partitions_of([b"a"], 3).tolist()
+    for second in (0, 1, 61):
+        for partition in range(3):
+            row = Record(Source("predictions", partition), second, NOW, row_json("a", NOW), b"a")
+            agent.step(slice_of([row]), NOW + 1_000 * second)
+    assert observer.count == 3 * 2
+    warnings = [message for message in caplog.messages if "murmur2_random" in message]
+    assert len(warnings) == 2 and f"belongs to {home}" in warnings[0]
 
 
 def test_an_aborted_slice_leaves_nothing_behind() -> None:

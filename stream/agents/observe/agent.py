@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream import schemas
-from stream.agents.observe.astray import astray_rows
+from stream.agents.observe.astray import Astray
 from stream.agents.observe.dead_letters import DeadLetters
 from stream.agents.observe.invalid import InvalidShare
 from stream.agents.observe.observer import ObserveObserver, SilentObserveObserver
@@ -92,6 +92,7 @@ class ObserveAgent:
         self._watermarks = Watermarks(times.out_of_orderness_ms)
         self._silence = Silence(times.idle_after_ms, times.max_hold_ms)
         self._invalid = InvalidShare(settings.max_invalid_share)
+        self._astray = Astray(settings.partitions)
         self._letters = DeadLetters(self.name, settings.record_bytes)
         self._schema = schemas.schema("pane_partial")
         self._active: set[int] = set()
@@ -163,7 +164,7 @@ class ObserveAgent:
             decoded = self._decoder.decode(slice_)
             self._fold_rows(slice_, decoded, now_ms)
             letters = self._refuse(slice_, decoded, now_ms)
-            for topic, count in astray_rows(slice_, self._settings.partitions).items():
+            for topic, count in self._astray.look(slice_, now_ms).items():
                 self._observer.astray(topic, count)
             self._silence.heard(slice_.sources, now_ms)
         self._silence.ended(source for source, _ in slice_.ends)

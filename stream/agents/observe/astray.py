@@ -8,35 +8,50 @@ from collections import Counter
 import numpy as np
 
 from stream.core.partitioner import partitions_of
-from stream.core.records import Slice
+from stream.core.records import Slice, Source
 
-__all__ = ["astray_rows"]
+__all__ = ["Astray"]
 
 _log = logging.getLogger(__name__)
 _SAMPLE = 4  # records of a slice
+_AGAIN_MS = 60_000  # between two warnings about one topic
 
 
-def astray_rows(slice_: Slice, partitions: int) -> Counter[str]:
-    """How many of a few records of the slice are astray, by topic; records without key aren't.
+class Astray:
+    """Samples the records of slices, whether each is in the partition that its key belongs to.
 
     Labels find their predictions only if both are partitioned alike, so each producer has to
-    use murmur2 of the key, as the Java client does by default.
+    use murmur2 of the key, as the Java client does by default. Records without key aren't
+    looked at. `partitions` is the number of partitions of each source topic.
     """
-    found: Counter[str] = Counter()
-    places = np.linspace(0, len(slice_) - 1, min(_SAMPLE, len(slice_))).astype(int).tolist()
-    keyed = [(place, key) for place in places if (key := slice_.key(place))]
-    expected = partitions_of([key for _, key in keyed], partitions).tolist()
-    for (place, _), partition in zip(keyed, expected, strict=True):
-        source = slice_.sources[int(slice_.source[place])]
-        if source.partition != partition:
-            if not found:
-                _log.warning(
-                    "%s: the record at offset %d stands in partition %d, its key belongs to %d: "
-                    "set partitioner=murmur2_random at the producer (librdkafka's default differs)",
-                    source.topic,
-                    slice_.offset[place],
-                    source.partition,
-                    partition,
-                )
-            found[source.topic] += 1
-    return found
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._warned_ms: dict[str, int] = {}
+
+    def look(self, slice_: Slice, now_ms: int) -> Counter[str]:
+        """How many sampled records of the slice are astray, by topic; warns now and then."""
+        found: Counter[str] = Counter()
+        places = np.linspace(0, len(slice_) - 1, min(_SAMPLE, len(slice_))).astype(int).tolist()
+        keyed = [(place, key) for place in places if (key := slice_.key(place))]
+        expected = partitions_of([key for _, key in keyed], self._partitions).tolist()
+        for (place, _), partition in zip(keyed, expected, strict=True):
+            source = slice_.sources[int(slice_.source[place])]
+            if source.partition != partition:
+                self._warn(source, int(slice_.offset[place]), partition, now_ms)
+                found[source.topic] += 1
+        return found
+
+    def _warn(self, source: Source, offset: int, partition: int, now_ms: int) -> None:
+        last_ms = self._warned_ms.get(source.topic)
+        if last_ms is not None and now_ms - last_ms < _AGAIN_MS:
+            return
+        self._warned_ms[source.topic] = now_ms
+        _log.warning(
+            "%s: the record at offset %d stands in partition %d, its key belongs to %d: "
+            "set partitioner=murmur2_random at the producer (librdkafka's default differs)",
+            source.topic,
+            offset,
+            source.partition,
+            partition,
+        )

@@ -9,16 +9,33 @@ from stream.core.records import Source
 
 __all__ = ["InvalidShare"]
 
-_SPAN_MS = 60_000  # the share is taken over this long
+_SPAN_SECONDS = 60  # the share is taken over this long
 _RETRY_MS = 30_000  # a paused source reads one slice this often
 _LEAST = 100  # records, before a share means anything
 
 
 @dataclass(slots=True)
 class _History:
-    seen: deque[tuple[int, int, int]] = field(default_factory=deque)  # time, records, refused
+    """Records and refused ones of the last minute, by second, and their running sums."""
+
+    seconds: deque[list[int]] = field(default_factory=deque)  # second, records, refused
+    records: int = 0
+    refused: int = 0
     paused: bool = False
     read_ms: int = 0
+
+    def add(self, records: int, refused: int, now_ms: int) -> None:
+        second = now_ms // 1_000
+        if not self.seconds or self.seconds[-1][0] != second:
+            self.seconds.append([second, 0, 0])
+        self.seconds[-1][1] += records
+        self.seconds[-1][2] += refused
+        self.records += records
+        self.refused += refused
+        while self.seconds[0][0] <= second - _SPAN_SECONDS:
+            _, old_records, old_refused = self.seconds.popleft()
+            self.records -= old_records
+            self.refused -= old_refused
 
 
 class InvalidShare:
@@ -40,12 +57,10 @@ class InvalidShare:
             if refused <= self._most * records:
                 self._histories[source] = _History(read_ms=now_ms)
             return
-        history.seen.append((now_ms, records, refused))
-        while history.seen[0][0] <= now_ms - _SPAN_MS:
-            history.seen.popleft()
-        total = sum(count for _, count, _ in history.seen)
-        bad = sum(count for _, _, count in history.seen)
-        history.paused = total >= _LEAST and bad > self._most * total
+        history.add(records, refused, now_ms)
+        history.paused = (
+            history.records >= _LEAST and history.refused > self._most * history.records
+        )
 
     def forget(self, source: Source) -> None:
         """Drops what is known of a source."""
