@@ -112,9 +112,7 @@ class Stack:
         """Rows of several profiles: row-major, so that a row's parameters are one stretch."""
         affine = self._affine.take(rows, axis=0).transpose(1, 0, 2)
         places = self._places.take(rows, axis=0).transpose(1, 0, 2)
-        found = np.empty((len(rows), len(values)), dtype=np.int64)
-        self._block(np.ascontiguousarray(values.T), affine, places, found)
-        np.copyto(out, found.T)
+        self._block(np.ascontiguousarray(values.T), affine, places, out.T)
 
     def _block(self, values: Floats, affine: Floats, places: Int64s, out: Int64s) -> None:
         """Regions of a block of values.

@@ -101,7 +101,9 @@ class Fold:
         """Codes (V, n) of every variable in its profile's internal order of slots."""
         numeric = len(batch.numeric)
         pick = slice(rows, rows + 1) if isinstance(rows, int) else rows
-        codes = np.empty((numeric + len(batch.codes), part.stop - part.start), dtype=np.int64)
+        shape = (numeric + len(batch.codes), part.stop - part.start)
+        # Rows of several profiles will be sorted by profile: each row one stretch of memory.
+        codes = np.empty(shape, dtype=np.int64, order="C" if isinstance(rows, int) else "F")
         if numeric:
             models.stack.regions(batch.numeric[:, part], rows, out=codes[:numeric])
         codes[numeric:] = batch.codes[:, part]
