@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from stream import schemas
 from stream.agents.observe.agent import ObserveAgent, ObserveSettings
 from stream.agents.observe.observer import SilentObserveObserver
-from stream.agents.observe.state import KEY, read_state
 from stream.core.decode import DecodeLimits
-from stream.core.errors import StateError
 from stream.core.pane.content import profile_key, profile_to_record
 from stream.core.pane.partial import decode_partial
 from stream.core.pane.reference import build_profile
@@ -157,6 +155,7 @@ def test_silence_is_claimed_after_idle_after_and_again_and_again_until_a_row_com
     ends = ((Source("predictions", 0), 0), (Source("features", 0), 0))
     agent.step(slice_of([], ends), NOW)
     assert _commit(agent, 0, NOW).outputs == ()
+    assert _commit(agent, 0, NOW + 3_000).outputs == ()
     assert _commit(agent, 0, NOW + 5_999).outputs == ()
     first = _partials(list(_commit(agent, 0, NOW + 6_000).outputs))
     assert len(first) == SETTINGS.partials_partitions
@@ -170,11 +169,22 @@ def test_silence_is_claimed_after_idle_after_and_again_and_again_until_a_row_com
     assert [c.source.topic for c in after.claims] == ["features"]
 
 
+def test_a_worker_that_stalled_does_not_take_its_own_deafness_for_silence() -> None:
+    agent = _agent()
+    _assign(agent, range(1))
+    ends = ((Source("predictions", 0), 0), (Source("features", 0), 0))
+    agent.step(slice_of([], ends), NOW)
+    assert _commit(agent, 0, NOW).outputs == ()
+    assert _commit(agent, 0, NOW + 60_000).outputs == ()
+    assert _commit(agent, 0, NOW + 63_000).outputs == ()
+    assert _partials(list(_commit(agent, 0, NOW + 66_000).outputs))[0].claims
+
+
 def test_a_source_that_never_ends_is_claimed_after_max_hold() -> None:
     agent = _agent()
     _assign(agent, range(1))
-    assert _commit(agent, 0, NOW).outputs == ()
-    assert _commit(agent, 0, NOW + 59_999).outputs == ()
+    for second in range(60):
+        assert _commit(agent, 0, NOW + 1_000 * second).outputs == ()
     assert _partials(list(_commit(agent, 0, NOW + 60_000).outputs))[0].claims
 
 
@@ -203,21 +213,6 @@ def test_a_refused_record_does_not_move_the_watermark() -> None:
     partials = _partials(list(_commit(agent, 2, NOW).outputs))
     assert [g.late_rows for partial in partials for g in partial.groups] == [0]
     assert not any(partial.told for partial in partials)
-
-
-def test_a_source_of_rubbish_is_paused_then_tried_and_recovers() -> None:
-    agent = _agent()
-    _assign(agent)
-    source = Source("predictions", 0)
-    bad = [Record(source, i, NOW, b"rubbish", b"k") for i in range(100)]
-    agent.step(slice_of(bad), NOW)
-    assert agent.paused(NOW) == {source} and agent.stopped == {source}
-    assert agent.paused(NOW + 30_000) == frozenset() and agent.stopped == {source}
-    agent.step(slice_of(bad[:1]), NOW + 30_000)
-    assert agent.paused(NOW + 30_001) == {source}
-    good = Record(source, 101, NOW, row_json("a", NOW), b"a")
-    agent.step(slice_of([good]), NOW + 60_001)
-    assert agent.stopped == frozenset()
 
 
 def test_rows_of_a_model_without_profile_travel_raw() -> None:
@@ -266,17 +261,3 @@ def test_an_aborted_slice_leaves_nothing_behind() -> None:
     agent.step(slice_of([row]), NOW)
     groups = [g for p in _partials(list(_commit(agent, 1, NOW).outputs)) for g in p.groups]
     assert [g.rows for g in groups] == [1]
-
-
-def test_nonsense_on_the_profiles_topic_is_survived() -> None:
-    agent = _agent(profile=False)
-    for value in (b"", b"{}", b"[1", b'{"model": 3}', None):
-        assert agent.hear([Broadcast("profiles", 0, NOW, b"k", value)]) == ()
-
-
-@pytest.mark.parametrize("value", [b"", b"{}", b'{"version": 99, "sources": []}', b"[]"])
-def test_a_state_that_is_not_ours_is_refused_with_what_to_do(value: bytes) -> None:
-    with pytest.raises(StateError, match="state reset"):
-        read_state(value)
-    with pytest.raises(StateError):
-        _agent().assign(0, {}, {KEY: value})

@@ -25,7 +25,9 @@ def _group() -> None:
 def kafka(
     *,
     brokers: Annotated[int, typer.Option("--brokers", help="1 or 3.")] = 1,
-    port: Annotated[int, typer.Option("--port", help="The first broker's; 0: any free.")] = 9092,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="The first broker's; 0: any free.")
+    ] = 9092,
     data: Annotated[
         Path | None, typer.Option("--data", help="A folder to keep; else a temporary one.")
     ] = None,

@@ -114,7 +114,7 @@ class DetectAgent:
         changed = False
         for record in records:
             if record.topic == "profiles":
-                known = hear_profile(self._profiles, record)
+                known = hear_profile(self._profiles, record, self._settings.times.pane_ms)
             else:
                 known = hear_monitor(self._monitors, record, self._settings.times.pane_ms)
                 changed = changed or known

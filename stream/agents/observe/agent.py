@@ -125,6 +125,8 @@ class ObserveAgent:
         """Keeps the task's watermarks, says nothing more for its sources."""
         self._active.discard(task)
         self._silence.forget(self._sources(task))
+        for source in self._sources(task):
+            self._invalid.forget(source)
 
     def drop(self, task: int) -> None:
         """Forgets a task; an active one's uncommitted rows were aborted, with all others'."""
@@ -133,14 +135,13 @@ class ObserveAgent:
         self.suspend(task)
         for source in self._sources(task):
             self._watermarks.forget(source)
-            self._invalid.forget(source)
             self._states.pop(source, None)
             self._positions.pop(source, None)
 
     def hear(self, records: Sequence[Broadcast]) -> Sequence[Output]:
         """Takes in new profiles."""
         for record in records:
-            if not hear_profile(self._profiles, record):
+            if not hear_profile(self._profiles, record, self._settings.times.pane_ms):
                 self._observer.refused_profile()
         return ()
 
@@ -150,7 +151,9 @@ class ObserveAgent:
 
     def paused(self, now_ms: int) -> AbstractSet[Source]:
         """Sources that held mostly refused records (DESIGN, State and failure)."""
-        return self._invalid.paused(now_ms)
+        paused = self._invalid.paused(now_ms)
+        self._silence.held(paused)
+        return paused
 
     @property
     def stopped(self) -> frozenset[Source]:

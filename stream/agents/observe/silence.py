@@ -22,7 +22,9 @@ class Silence:
     """Tells silent sources from busy ones, by the worker's own clock.
 
     A source is silent when it has been read to its end and nothing came for `idle_after_ms`,
-    or when nothing came for `max_hold_ms` whatever the reason (no leader, paused).
+    or when nothing came for `max_hold_ms` whatever the reason (no leader, paused). While the
+    worker itself stalls it hears nothing: after a gap between two calls of `claims` that could
+    be mistaken for silence, all silence counts from then.
     """
 
     def __init__(self, idle_after_ms: int, max_hold_ms: int) -> None:
@@ -30,6 +32,7 @@ class Silence:
         self._max_hold_ms = max_hold_ms
         self._voices: dict[Source, _Voice] = {}
         self._claimed_ms = 0
+        self._asked_ms: int | None = None
 
     def watch(self, sources: Iterable[Source]) -> None:
         """Begins to watch sources afresh: their silence counts from the next call with a clock."""
@@ -54,8 +57,19 @@ class Silence:
             if voice is not None:
                 voice.at_end = True
 
+    def held(self, sources: Iterable[Source]) -> None:
+        """These sources aren't being read now: whether they have ended isn't known."""
+        for source in sources:
+            voice = self._voices.get(source)
+            if voice is not None:
+                voice.at_end = False
+
     def claims(self, positions: Mapping[Source, int], now_ms: int) -> tuple[Claim, ...]:
         """The claims that are due now; they are repeated while the silence lasts."""
+        if self._asked_ms is not None and now_ms - self._asked_ms > self._idle_after_ms // 2:
+            for voice in self._voices.values():
+                voice.heard_ms = now_ms
+        self._asked_ms = now_ms
         due = now_ms - self._claimed_ms >= self._idle_after_ms // _CLAIMS_PER_IDLE
         found = []
         for source, voice in self._voices.items():

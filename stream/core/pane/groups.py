@@ -102,7 +102,7 @@ class Accumulator:
         """
         if one_profile:
             low, high = int(rows.pane.min()), int(rows.pane.max())
-            if codes.size >= (high - low + 1) * int(width):
+            if codes.size >= (high - low + 1) * (int(width) + 1):
                 self._count_dense(codes, rows, int(width), range(low, high + 1))
                 return
         widths = np.broadcast_to(np.asarray(width, dtype=np.int64), rows.pane.shape)

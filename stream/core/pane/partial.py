@@ -39,6 +39,7 @@ _COLUMNS = {  # a column of the schema -> the group's field
     "late_rows": "late_rows",
     "unknown_features": "unknown_features",
 }
+_LONGEST_TEXT = 257  # characters; a profile's categories have at most 256
 _GROUP_BYTES = 96  # about what a group's entries in the columns take, names included
 
 
@@ -89,8 +90,10 @@ def _pack(group: Group, max_bytes: int) -> Iterator[_Packed]:
         if len(data) > max_bytes and count > 1:
             for half in _halves(group, group.raw, count):
                 yield from _pack(half, max_bytes)
-        else:
-            yield group, _RAW, len(data), data
+            return
+        if len(data) > max_bytes:
+            data = _pack_raw(_cut(group.raw, max_bytes))
+        yield group, _RAW, len(data), data
         return
     if group.codes is not None:
         codes = group.codes.astype("<u2" if group.width <= 0xFFFF else "<u4")
@@ -105,7 +108,11 @@ def _pack(group: Group, max_bytes: int) -> Iterator[_Packed]:
 def _halves(group: Group, raw: RawColumns, count: int) -> Iterator[Group]:
     """Two raw groups of half the rows; the first keeps the late and unknown counts."""
     for start, stop in ((0, count // 2), (count // 2, count)):
-        columns = {name: values[start:stop] for name, values in raw.items()}
+        columns = {
+            name: values[start:stop]
+            for name, values in raw.items()
+            if name == CARRIES_COLUMN or any(v is not None for v in values[start:stop])
+        }
         carries = [int(bits or 0) for bits in columns[CARRIES_COLUMN]]
         yield replace(
             group,
@@ -185,8 +192,25 @@ def _pack_raw(columns: RawColumns) -> bytes:
     return orjson.dumps({"columns": plain, _NOT_FINITE: apart})
 
 
+def _cut(row: RawColumns, max_bytes: int) -> RawColumns:
+    """As much of one row as fits, in the order of its names; the rest counts as missing."""
+    kept: RawColumns = {CARRIES_COLUMN: row[CARRIES_COLUMN]}
+    room = max_bytes - _GROUP_BYTES
+    for name in sorted(set(row) - {CARRIES_COLUMN}):
+        room -= len(_pack_raw({name: row[name]}))
+        if room < 0:
+            break
+        kept[name] = row[name]
+    return kept
+
+
 def _bounded(value: Scalar) -> Scalar:
-    """Integers beyond 64 bits as the float they are nearest to, an infinity if there is none."""
+    """A value as it travels: long texts cut, integers beyond 64 bits as the nearest float.
+
+    No profile names a category that long, so a cut text counts as the whole one does.
+    """
+    if isinstance(value, str):
+        return value[:_LONGEST_TEXT]
     if not isinstance(value, int) or -(1 << 63) <= value < 1 << 64:
         return value
     try:

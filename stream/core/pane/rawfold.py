@@ -43,9 +43,19 @@ class RawFold:
         return int(np.count_nonzero(late))
 
     def take(self) -> list[Group]:
-        """The groups: by the profile in force for their pane, or raw where there is none."""
+        """The groups: by the profile in force for their pane, or raw where there is none.
+
+        Only parts of the same names are joined: rows that each have names of their own would
+        make columns full of holes.
+        """
         kept, self._kept = self._kept, defaultdict(list)
-        return [self._group(model, pane_ms, items) for (model, pane_ms), items in kept.items()]
+        groups = []
+        for (model, pane_ms), items in kept.items():
+            alike: dict[frozenset[str], list[tuple[RawColumns, int]]] = defaultdict(list)
+            for item in items:
+                alike[frozenset(item[0])].append(item)
+            groups += [self._group(model, pane_ms, same) for same in alike.values()]
+        return groups
 
     def _group(self, model: ModelKey, pane_ms: int, items: list[tuple[RawColumns, int]]) -> Group:
         columns = _merge([columns for columns, _ in items])
@@ -62,22 +72,17 @@ class RawFold:
 
 
 def _pick(batch: RawBatch, where: npt.NDArray[np.intp]) -> RawColumns:
+    """Some rows of the batch, without the columns in which none of them has a value."""
     everything = len(where) == len(batch)
     places = where.tolist()
-    columns: RawColumns = {
-        name: values if everything else [values[place] for place in places]
-        for name, values in batch.columns.items()
-    }
-    columns[CARRIES_COLUMN] = batch.carries[where].tolist()
+    columns: RawColumns = {CARRIES_COLUMN: batch.carries[where].tolist()}
+    for name, values in batch.columns.items():
+        picked = values if everything else [values[place] for place in places]
+        if picked.count(None) < len(picked):
+            columns[name] = picked
     return columns
 
 
 def _merge(parts: list[RawColumns]) -> RawColumns:
-    """Columns one after another; a name that a part lacks is None in its rows."""
-    names = dict.fromkeys(name for part in parts for name in part)
-    merged: RawColumns = {name: [] for name in sorted(names)}
-    for part in parts:
-        missing = [None] * len(part[CARRIES_COLUMN])
-        for name, values in merged.items():
-            values.extend(part.get(name, missing))
-    return merged
+    """Columns of the same names, one after another."""
+    return {name: [v for part in parts for v in part[name]] for name in sorted(parts[0])}
