@@ -66,7 +66,7 @@ class Silence:
 
     def claims(self, positions: Mapping[Source, int], now_ms: int) -> tuple[Claim, ...]:
         """The claims that are due now; they are repeated while the silence lasts."""
-        if self._asked_ms is not None and now_ms - self._asked_ms > self._idle_after_ms // 2:
+        if self._asked_ms is not None and now_ms - self._asked_ms >= self._idle_after_ms:
             for voice in self._voices.values():
                 voice.heard_ms = now_ms
         self._asked_ms = now_ms
