@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from stream import schemas
 from stream.agents.observe.agent import ObserveAgent, ObserveSettings
 from stream.agents.observe.observer import SilentObserveObserver
+from stream.agents.observe.silence import Silence
 from stream.core.decode import DecodeLimits
 from stream.core.pane.content import profile_key, profile_to_record
 from stream.core.pane.partial import decode_partial
@@ -176,8 +177,19 @@ def test_a_worker_that_stalled_does_not_take_its_own_deafness_for_silence() -> N
     agent.step(slice_of([], ends), NOW)
     assert _commit(agent, 0, NOW).outputs == ()
     assert _commit(agent, 0, NOW + 60_000).outputs == ()
-    assert _commit(agent, 0, NOW + 63_000).outputs == ()
-    assert _partials(list(_commit(agent, 0, NOW + 66_000).outputs))[0].claims
+    assert _commit(agent, 0, NOW + 62_000).outputs == ()
+    assert _partials(list(_commit(agent, 0, NOW + 63_000).outputs))[0].claims
+
+
+@pytest.mark.parametrize("idle_after_ms", [500, 1_000, 1_500])
+def test_silence_is_claimed_where_commits_are_as_rare_as_idle_after(idle_after_ms: int) -> None:
+    silence = Silence(idle_after_ms, 900_000)
+    source = Source("predictions", 0)
+    silence.watch([source])
+    silence.claims({source: 7}, NOW)
+    silence.ended([source])
+    found = [silence.claims({source: 7}, NOW + 1_000 * second) for second in (1, 2, 3)]
+    assert found[0] == () and found[-1][0].position == 7
 
 
 def test_a_source_that_never_ends_is_claimed_after_max_hold() -> None:

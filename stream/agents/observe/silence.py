@@ -23,8 +23,8 @@ class Silence:
 
     A source is silent when it has been read to its end and nothing came for `idle_after_ms`,
     or when nothing came for `max_hold_ms` whatever the reason (no leader, paused). While the
-    worker itself stalls it hears nothing: after a gap between two calls of `claims` that could
-    be mistaken for silence, all silence counts from then.
+    worker itself stalls it hears nothing, so of the time between two calls of `claims` at most
+    half an `idle_after_ms` counts: silence is always seen at two calls or more.
     """
 
     def __init__(self, idle_after_ms: int, max_hold_ms: int) -> None:
@@ -66,9 +66,11 @@ class Silence:
 
     def claims(self, positions: Mapping[Source, int], now_ms: int) -> tuple[Claim, ...]:
         """The claims that are due now; they are repeated while the silence lasts."""
-        if self._asked_ms is not None and now_ms - self._asked_ms >= self._idle_after_ms:
+        stalled_ms = now_ms - (self._asked_ms or now_ms) - self._idle_after_ms // 2
+        if stalled_ms > 0:
             for voice in self._voices.values():
-                voice.heard_ms = now_ms
+                if voice.heard_ms is not None:
+                    voice.heard_ms = min(now_ms, voice.heard_ms + stalled_ms)
         self._asked_ms = now_ms
         due = now_ms - self._claimed_ms >= self._idle_after_ms // _CLAIMS_PER_IDLE
         found = []
