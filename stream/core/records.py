@@ -6,8 +6,9 @@ Topics are named by their logical name here (`predictions`), never by their name
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "Group",
     "Header",
     "Int64s",
+    "Kind",
     "ModelKey",
     "Output",
     "Overrides",
@@ -33,6 +35,7 @@ __all__ = [
     "RawBatch",
     "RawColumns",
     "Scalar",
+    "Served",
     "Slice",
     "Source",
     "Told",
@@ -108,6 +111,33 @@ class Overrides:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """What n rows carry besides variables, for the join, for segments and for serving metrics.
+
+    ids            (n, 2) uint64   the key that `ids.ids_of` makes of each prediction_id
+    form, bits     (n,) uint8, uint64   the prediction (`labels.label_bits`)
+    score          (n,) float64, the score where it is one number, else NaN
+    probabilities  n mappings of class to score; None where no row has one
+    latency_ms     (n,) float64, NaN where absent; None where no row has one
+    error          (n,) bool, the row's status is error; None where no row has a status
+    plain          the columns that the model's segments ask for, as sent: a feature's name, or
+                   `tags.NAME`, to n scalars; None where a row lacks it
+    bodies         n JSON objects {"features": …, "prediction": …, "score": …, "tags": …}, for
+                   models with joined output; None where no row's model has that
+    """
+
+    ids: npt.NDArray[np.uint64]
+    form: npt.NDArray[np.uint8]
+    bits: npt.NDArray[np.uint64]
+    score: npt.NDArray[np.float64]
+    probabilities: Sequence[Mapping[str, float | None] | None] | None = None
+    latency_ms: npt.NDArray[np.float64] | None = None
+    error: npt.NDArray[np.bool_] | None = None
+    plain: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)
+    bodies: Sequence[bytes | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """n rows of models whose profiles have equal numbers of variables, ready to be binned.
 
@@ -120,6 +150,7 @@ class Batch:
     codes          (Fc, n) int64 slots of the categorical variables (`specs.categorical slots`)
     overrides      values of another type than the profile's, as slots; None where there are none
     unknown        (n,) int32   features that the profile doesn't know; None where all are 0
+    served         what else the rows carry; None where nobody asked for it
     """
 
     record: npt.NDArray[np.int32]
@@ -131,6 +162,7 @@ class Batch:
     codes: npt.NDArray[np.int64]
     overrides: Overrides | None = None
     unknown: npt.NDArray[np.int32] | None = None
+    served: Served | None = None
 
     def __len__(self) -> int:
         return len(self.record)
@@ -150,6 +182,7 @@ class RawBatch:
     event_time_ms: Int64s
     carries: npt.NDArray[np.uint8]
     columns: RawColumns
+    served: Served | None = None
 
     def __len__(self) -> int:
         return len(self.record)
@@ -162,6 +195,15 @@ class Decoded:
     batches: tuple[Batch, ...]
     raw: tuple[RawBatch, ...]
     rejected: tuple[Rejected, ...]
+
+
+class Kind(IntEnum):
+    """What a group's vector counts; the numbers are those on the wire."""
+
+    DATA = 0  # rows in a profile's slots
+    SERVING = 1  # answers, errors and latencies (`ledger.SERVING`)
+    OUTCOME = 2  # first outcomes in a ledger's places (`ledger.Ledger`)
+    CORRECTION = 3  # what later labels changed of outcomes, the same places, also below zero
 
 
 class Progress(NamedTuple):

@@ -20,6 +20,7 @@ from functools import cached_property
 import numpy as np
 
 from stream.core.records import Int64s, ModelKey, Scalar
+from stream.core.rules import LabelRule, MetricRule, OutcomeReference, SegmentRule
 
 __all__ = [
     "ABOVE",
@@ -173,6 +174,7 @@ class Profile:
     """A model@version's reference: how each variable was distributed, over which bins.
 
     `hash` identifies the content (all but `effective_from_ms`, `warmed_up`, `created_ms`).
+    `segments` are columns to segment by and their most frequent values, sorted by column.
     `provenance` holds what the builder knew: data file, training time, Git, DVC, MLflow ids.
     """
 
@@ -185,6 +187,8 @@ class Profile:
     warmed_up: bool = False
     created_ms: int = 0
     provenance: tuple[tuple[str, str], ...] = ()
+    outcome: OutcomeReference | None = None
+    segments: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
@@ -217,6 +221,9 @@ class TimeSpec:
     max_clock_skew_ms: int = 5 * _MINUTE_MS
     idle_after_ms: int = 30_000
     max_hold_ms: int = 15 * _MINUTE_MS
+    early_label_horizon_ms: int = _HOUR_MS
+    label_patience_ms: int = _HOUR_MS
+    max_lead_ms: int = 10 * _MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +250,10 @@ class MonitorSpec:
     `open_within` scored windows are dirty, and resolves after `resolve_after` clean ones; no
     other opens within `cooldown_ms` of the resolution. `severity_by_share` are (severity,
     share) pairs that raise the severity where the share of drifted features exceeds them.
+
+    `labels` says how labels are read, `segments` what rows are told apart by. `performance`,
+    `estimated`, `serving` and `fairness` are thresholds by metric. A performance window below
+    `min_coverage` opens no incident. With `joined` predictions are put out with their labels.
     """
 
     model: str = ""
@@ -261,3 +272,11 @@ class MonitorSpec:
     cooldown_ms: int = 0
     severity: Severity = Severity.INFO
     severity_by_share: tuple[tuple[Severity, float], ...] = ()
+    labels: LabelRule = field(default_factory=LabelRule)
+    segments: tuple[SegmentRule, ...] = ()
+    performance: dict[str, MetricRule] = field(default_factory=dict)
+    estimated: dict[str, MetricRule] = field(default_factory=dict)
+    serving: dict[str, MetricRule] = field(default_factory=dict)
+    fairness: dict[str, MetricRule] = field(default_factory=dict)
+    min_coverage: float = 0.0
+    joined: bool = False
