@@ -44,7 +44,7 @@ def test_any_slices_give_the_row_by_row_times(
     for start, stop in pairwise(places):
         part = np.array(rows[start:stop], dtype=np.int64)
         source, event, timestamp = part[:, 0].astype(np.int32), part[:, 1], part[:, 2]
-        found += watermarks.advance(SOURCES, source, event, timestamp, 250).tolist()
+        found += watermarks.advance(SOURCES, source, event, timestamp, 250).effective_ms.tolist()
     assert found == expected
     for known in SOURCES:
         assert watermarks.mark(known) == marks.get(known, Watermark())
@@ -55,7 +55,7 @@ def test_a_source_starts_below_every_time_and_restores() -> None:
     assert watermarks.watermark_ms(SOURCES[0]) < 0
     watermarks.restore({SOURCES[0]: Watermark(1000, 1000)})
     one = np.zeros(1, dtype=np.int32)
-    late = watermarks.advance(SOURCES[:1], one, np.array([5]), np.array([9]), 9)
+    late = watermarks.advance(SOURCES[:1], one, np.array([5]), np.array([9]), 9).effective_ms
     assert late.tolist() == [1000 - SLACK]
     watermarks.forget(SOURCES[0])
     assert watermarks.mark(SOURCES[0]) == Watermark()

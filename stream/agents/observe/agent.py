@@ -185,7 +185,9 @@ class ObserveAgent:
             order = np.lexsort((np.concatenate([part.row for part in parts]), record))
             record, event_ms = record[order], event_ms[order]
         source, timestamp_ms = slice_.source[record], slice_.timestamp_ms[record]
-        effective = self._watermarks.advance(slice_.sources, source, event_ms, timestamp_ms, now_ms)
+        effective, _ = self._watermarks.advance(
+            slice_.sources, source, event_ms, timestamp_ms, now_ms
+        )
         if order is not None:
             unsorted = np.empty_like(effective)
             unsorted[order] = effective

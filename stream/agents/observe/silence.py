@@ -64,6 +64,13 @@ class Silence:
             if voice is not None:
                 voice.at_end = False
 
+    def expected(self, source: Source, now_ms: int) -> bool:
+        """Whether rows of the source may come at once: it is neither at its end nor stuck."""
+        voice = self._voices.get(source)
+        if voice is None or voice.at_end:
+            return False
+        return voice.heard_ms is None or now_ms - voice.heard_ms < self._max_hold_ms
+
     def claims(self, positions: Mapping[Source, int], now_ms: int) -> tuple[Claim, ...]:
         """The claims that are due now; they are repeated while the silence lasts."""
         stalled_ms = now_ms - (self._asked_ms or now_ms) - self._idle_after_ms // 2

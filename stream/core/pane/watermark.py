@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from stream.core.records import Int64s, Source
 
-__all__ = ["Watermark", "Watermarks"]
+__all__ = ["Times", "Watermark", "Watermarks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,13 @@ class Watermark:
 
     high_ms: int = 0
     k_ms: int = 0
+
+
+class Times(NamedTuple):
+    """The effective time of each row, and W of its source just before it; both (n,) int64."""
+
+    effective_ms: Int64s
+    watermark_ms: Int64s
 
 
 class Watermarks:
@@ -59,14 +67,14 @@ class Watermarks:
         event_time_ms: Int64s,
         timestamp_ms: Int64s,
         now_ms: int,
-    ) -> Int64s:
-        """The effective time of each row: max(event time, W just before it); (n,) int64.
+    ) -> Times:
+        """The effective time of each row, max(event time, W just before it), and that W.
 
         `source` (n,) indexes `sources`; within a source the rows stand in offset order, the
         sources may be interleaved in any way. Event times lie within [0, 2**48).
         """
         if not len(source):
-            return np.zeros(0, dtype=np.int64)
+            return Times(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
         one = len(sources) == 1
         # Two bytes are enough for a slice's sources, and numpy sorts those by radix.
         order = None if one else np.argsort(source.astype(np.uint16), kind="stable")
@@ -78,12 +86,11 @@ class Watermarks:
         raised = np.flatnonzero(ordered > before)
         stamps = _take(timestamp_ms, order)[raised]
         self._raise(sources, segment[raised], ordered[raised], stamps, now_ms)
-        effective = np.maximum(_take(event_time_ms, order), before - self._slack_ms)
-        if order is None:
-            return effective
-        restored = np.empty_like(effective)
-        restored[order] = effective
-        return restored
+        watermark_ms = before - self._slack_ms
+        if order is not None:
+            watermark_ms = np.empty_like(before)
+            watermark_ms[order] = before - self._slack_ms
+        return Times(np.maximum(event_time_ms, watermark_ms), watermark_ms)
 
     def _before(
         self, sources: tuple[Source, ...], segment: npt.NDArray[np.int32], ordered: Int64s
