@@ -1,0 +1,122 @@
+"""Predictions as the join keeps them: classes as codes, one number, and what else they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.core.labels import Form, LabelKind, LabelSpec
+from stream.core.outcomes import Cohort, PredictionRows
+from stream.core.records import Int64s, Served
+
+__all__ = ["Coder"]
+
+_KINDS = tuple(LabelKind)
+_BINARY, _MULTICLASS, _REGRESSION = range(len(_KINDS))
+_Probabilities = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of C cohorts: kind (C,), and of binary ones form and bits of each class."""
+
+    kind: npt.NDArray[np.int8]
+    form: npt.NDArray[np.uint8]  # (C, 2)
+    bits: npt.NDArray[np.uint64]  # (C, 2)
+    extras: npt.NDArray[np.bool_]  # (C,) rows have extras
+
+
+class Coder:
+    """Makes PredictionRows of decoded rows; `cohorts` is shared with their owner and may grow."""
+
+    def __init__(self, cohorts: Sequence[Cohort]) -> None:
+        self._cohorts = cohorts
+        self._known = _described(())
+
+    def rows(
+        self, task: npt.NDArray[np.int32], cohort: npt.NDArray[np.int32], time_ms: Int64s,
+        served: Served, picked: npt.NDArray[np.intp],
+    ) -> PredictionRows:  # fmt: skip
+        """The rows `picked` (k,) of n served ones; `task`, `cohort`, `time_ms` are (k,)."""
+        if len(self._known.kind) < len(self._cohorts):
+            self._known = _described(self._cohorts)
+        known = self._known
+        form, bits = served.form[picked], served.bits[picked]
+        kind = known.kind[cohort]
+        value = served.score[picked].astype(np.float64, copy=True)
+        code = np.full(len(picked), -1, dtype=np.int32)
+        for place in (0, 1):
+            same = (form == known.form[cohort, place]) & (bits == known.bits[cohort, place])
+            code[same & (kind == _BINARY)] = place
+        regression = kind == _REGRESSION
+        if regression.any():
+            number = np.where(form == Form.NUMBER, bits.view(np.float64), np.nan)
+            value[regression] = number[regression]
+        for one in np.unique(cohort[kind == _MULTICLASS]).tolist():
+            where = np.flatnonzero(cohort == one)
+            code[where] = _codes(self._cohorts[one].spec, form[where], bits[where])
+            value[where] = np.nan
+        if served.probabilities is not None:
+            self._positives(value, cohort, kind, served.probabilities, picked)
+        extras = self._extras(cohort, served, picked) if known.extras[cohort].any() else None
+        return PredictionRows(task, served.ids[picked], cohort, time_ms, code, value, extras)
+
+    def _positives(
+        self, value: npt.NDArray[np.float64], cohort: npt.NDArray[np.int32],
+        kind: npt.NDArray[np.int8], probabilities: Sequence[_Probabilities | None],
+        picked: npt.NDArray[np.intp],
+    ) -> None:  # fmt: skip
+        """P(positive) of binary rows that give a probability for each class."""
+        for place in np.flatnonzero((kind == _BINARY) & np.isnan(value)).tolist():
+            given = probabilities[int(picked[place])]
+            if given:
+                value[place] = _of_class(given, self._cohorts[int(cohort[place])].spec.classes[1])
+
+    def _extras(
+        self, cohort: npt.NDArray[np.int32], served: Served, picked: npt.NDArray[np.intp]
+    ) -> list[bytes | None]:
+        """A multiclass row's probabilities in the classes' order, then the body if it is kept."""
+        found: list[bytes | None] = []
+        for number, place in zip(cohort.tolist(), picked.tolist(), strict=True):
+            one = self._cohorts[number]
+            extra = b""
+            if one.spec.kind is LabelKind.MULTICLASS:
+                given = None if served.probabilities is None else served.probabilities[place]
+                shares = [_of_class(given or {}, name) for name in one.spec.classes]
+                extra = np.array(shares, dtype="<f8").tobytes()
+            if one.joined and served.bodies is not None:
+                extra += served.bodies[place] or b""
+            found.append(extra or None)
+        return found
+
+
+def _described(cohorts: Sequence[Cohort]) -> _Known:
+    count = len(cohorts)
+    kind = np.array([_KINDS.index(one.spec.kind) for one in cohorts], dtype=np.int8)
+    form = np.full((count, 2), len(Form), dtype=np.uint8)
+    bits = np.zeros((count, 2), dtype=np.uint64)
+    for number, one in enumerate(cohorts):
+        if one.spec.kind is LabelKind.BINARY:
+            form[number], bits[number] = one.spec.bits[:, 0], one.spec.bits[:, 1]
+    extras = np.array([one.joined for one in cohorts], dtype=bool) | (kind == _MULTICLASS)
+    return _Known(kind, form, bits, extras)
+
+
+def _codes(
+    spec: LabelSpec, form: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.int32]:
+    """The index of each value's class, -1 for none of them."""
+    order = np.argsort(spec.bits[:, 1], kind="stable")
+    ascending = spec.bits[order, 1]
+    found = np.minimum(np.searchsorted(ascending, bits), len(order) - 1)
+    same = (ascending[found] == bits) & (spec.bits[order[found], 0] == form)
+    return np.where(same, order[found], -1).astype(np.int32)
+
+
+def _of_class(given: _Probabilities, name: str) -> float:
+    """The probability given for a class, NaN if there is none."""
+    share = given.get(name)
+    return float("nan") if share is None else float(share)
