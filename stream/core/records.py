@@ -122,8 +122,9 @@ class Served:
     error          (n,) bool, the row's status is error; None where no row has a status
     plain          the columns that the model's segments ask for, as sent: a feature's name, or
                    `tags.NAME`, to n scalars; None where a row lacks it
-    bodies         n JSON objects {"features": …, "prediction": …, "score": …, "tags": …}, for
-                   models with joined output; None where no row's model has that
+    bodies         n JSON objects {"prediction_id": …, "event_time_ms": …, "features": …,
+                   "prediction": …, "score": …, "tags": …} (schemas/joined.avsc), for models
+                   with joined output; None where no row's model has that
     """
 
     ids: npt.NDArray[np.uint64]
@@ -232,12 +233,15 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows of one model in one pane since the last commit: counts by a profile, or raw values.
+    """Rows of one model in one pane and segment since the last commit: counts, or raw values.
 
-    `profile` is the profile's hash, "" for raw. Exactly one of the three holds the rows:
-    `counts`, the profile's flat count vector (`Profile.width` int64); `codes`, few rows as
-    indices into that vector, one a counted value, of `width`; `raw`, the columns of a RawBatch
-    and, named CARRIES_COLUMN, the rows' carries bits. `late_rows` came after their pane passed.
+    `kind` says what the counts are of; `segment` is "" for all rows. `profile` is the profile's
+    hash ("" for raw), of OUTCOME and CORRECTION the ledger's. Exactly one of the three holds the
+    rows: `counts`, the profile's or ledger's flat vector (`width` int64; of corrections also
+    below zero); `codes`, few rows as indices into that vector, one a counted value; `raw`, the
+    columns of a RawBatch and, named CARRIES_COLUMN, the rows' carries bits. `late_rows` came
+    after their pane passed. `duplicate_rows` are predictions that were there before and aren't
+    counted elsewhere; `unkept_rows` are counted, but their labels will find no prediction.
     """
 
     model: ModelKey
@@ -251,6 +255,10 @@ class Group:
     raw: RawColumns | None = None
     codes: npt.NDArray[np.unsignedinteger] | None = None
     width: int = 0
+    kind: Kind = Kind.DATA
+    segment: str = ""
+    duplicate_rows: int = 0
+    unkept_rows: int = 0
 
     def count_vector(self) -> Int64s:
         """The group's counts over the profile's slots, dense; all of a binned group's rows."""
@@ -265,7 +273,7 @@ class Group:
 class Partial:
     """What one commit of observe tells one partition of `partials`, groups first."""
 
-    groups: tuple[Group, ...]
+    groups: Sequence[Group]
     progress: tuple[Progress, ...]
     told: tuple[Told, ...]
     claims: tuple[Claim, ...]
