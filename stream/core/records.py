@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from stream.core.errors import Rejected
+
+if TYPE_CHECKING:
+    from stream.core.labels import Labels
 
 __all__ = [
     "CARRIES_COLUMN",
@@ -39,6 +42,7 @@ __all__ = [
     "Slice",
     "Source",
     "Told",
+    "Wants",
 ]
 
 Int64s = npt.NDArray[np.int64]
@@ -108,6 +112,16 @@ class Overrides:
     variable: Int64s
     row: Int64s
     slot: Int64s
+
+
+class Wants(NamedTuple):
+    """What a model's rows must carry besides variables: `Served`, and in it these columns.
+
+    `plain` names features and `tags.NAME`; with `bodies` the rows' JSON is kept too.
+    """
+
+    plain: tuple[str, ...] = ()
+    bodies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +205,15 @@ class RawBatch:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A slice after decoding: every record is in a batch, in `rejected`, or (by rows) in both."""
+    """A slice after decoding: every record is in a batch, in `rejected`, or (by rows) in both.
+
+    Records of the topic `labels` are in `labels` instead of a batch; None where there are none.
+    """
 
     batches: tuple[Batch, ...]
     raw: tuple[RawBatch, ...]
     rejected: tuple[Rejected, ...]
+    labels: Labels | None = None
 
 
 class Kind(IntEnum):
