@@ -105,39 +105,37 @@ class Topic:
 
 _ROWS = (Format.JSON, Format.AVRO, Format.ARROW)
 
+
+def _input(name: str, summary: str, schema: str) -> Topic:
+    """A topic that users write rows to."""
+    return Topic(
+        name=name,
+        summary=summary,
+        key="prediction_id",
+        schemas=(schema,),
+        formats=_ROWS,
+        direction=Direction.WRITE,
+        partitions=PartitionRule.SOURCES,
+        cleanup=("delete",),
+        retention_ms=7 * _DAY_MS,
+    )
+
+
 TOPICS: tuple[Topic, ...] = (
+    _input("features", "Features published apart from their predictions.", "feature_row"),
+    _input("predictions", "One prediction a record, or an Arrow batch of them.", "prediction"),
+    _input("labels", "One label (ground truth) a record, or an Arrow batch of them.", "label"),
     Topic(
-        name="features",
-        summary="Features published apart from their predictions.",
+        name="joined",
+        summary="Predictions with their labels, of models whose monitor asks for it.",
         key="prediction_id",
-        schemas=("feature_row",),
-        formats=_ROWS,
-        direction=Direction.WRITE,
+        schemas=("joined",),
+        formats=(Format.JSON,),
+        direction=Direction.READ,
         partitions=PartitionRule.SOURCES,
         cleanup=("delete",),
         retention_ms=7 * _DAY_MS,
-    ),
-    Topic(
-        name="predictions",
-        summary="One prediction a record, or an Arrow batch of them.",
-        key="prediction_id",
-        schemas=("prediction",),
-        formats=_ROWS,
-        direction=Direction.WRITE,
-        partitions=PartitionRule.SOURCES,
-        cleanup=("delete",),
-        retention_ms=7 * _DAY_MS,
-    ),
-    Topic(
-        name="labels",
-        summary="One label (ground truth) a record, or an Arrow batch of them.",
-        key="prediction_id",
-        schemas=("label",),
-        formats=_ROWS,
-        direction=Direction.WRITE,
-        partitions=PartitionRule.SOURCES,
-        cleanup=("delete",),
-        retention_ms=7 * _DAY_MS,
+        exact=False,
     ),
     Topic(
         name="profiles",

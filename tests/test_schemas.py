@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parent.parent
-ELEVEN = {
+TWELVE = {
     "feature_row",
     "prediction",
     "label",
+    "joined",
     "reference_profile",
     "monitor",
     "pane_partial",
@@ -39,7 +40,7 @@ ELEVEN = {
     "retrain_status",
     "dead_letter",
 }
-JSON_NAMES = sorted(ELEVEN - {"pane_partial", "dead_letter"})
+JSON_NAMES = sorted(TWELVE - {"pane_partial", "dead_letter"})
 
 PREDICTION: dict[str, Any] = {
     "prediction_id": "p-1",
@@ -115,10 +116,10 @@ PRIMITIVES: dict[str, Values] = {
 
 
 def test_all_records_have_a_schema() -> None:
-    assert set(schemas.names()) == ELEVEN
+    assert set(schemas.names()) == TWELVE
 
 
-@pytest.mark.parametrize("name", sorted(ELEVEN))
+@pytest.mark.parametrize("name", sorted(TWELVE))
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_any_record_survives_avro(name: str, data: st.DataObject) -> None:

@@ -35,6 +35,7 @@ LOGICAL = [
     "features",
     "predictions",
     "labels",
+    "joined",
     "profiles",
     "monitors",
     "partials",

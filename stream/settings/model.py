@@ -131,7 +131,8 @@ class Settings(BaseModel):
     registry_password: SecretStr = Field(SecretStr(""), description="its password")
 
     sources: Words = Field(
-        ("features", "predictions"), description="input topics that this deployment uses"
+        ("features", "predictions", "labels"),
+        description="input topics that this deployment uses",
     )
     partitions: int = Field(6, ge=1, description="partitions of input topics that we create")
     partials_partitions: int = Field(
@@ -146,6 +147,22 @@ class Settings(BaseModel):
     max_clock_skew: Duration = Field(300_000, ge=0, description="later event times are rejected")
     idle_after: Duration = Field(30_000, ge=1, description="silence after which panes don't wait")
     max_hold: Duration = Field(900_000, ge=1, description="how long a stuck partition holds panes")
+
+    early_label_horizon: Duration = Field(
+        3_600_000, ge=0, description="how long before its prediction a label may come"
+    )
+    label_patience: Duration = Field(
+        3_600_000, ge=1, description="silence of all labels after which a window doesn't wait"
+    )
+    max_lead: Duration = Field(
+        600_000, ge=1, description="how far predictions or labels are read ahead of the other"
+    )
+    max_pending: int = Field(
+        1_000_000, ge=1, description="predictions kept for their labels, a partition"
+    )
+    max_waiting: int = Field(
+        1_000_000, ge=1, description="labels kept for their predictions, a partition"
+    )
 
     commit_interval: Duration = Field(1_000, ge=1, description="time between transactions")
     slice_records: int = Field(2_000, ge=1, description="records taken at once, at most")
@@ -176,9 +193,11 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        known = {"features", "predictions"}
-        if not self.sources or not known.issuperset(self.sources):
-            raise ValueError(f"sources must be among {', '.join(sorted(known))}")
+        known = ("features", "predictions", "labels")
+        if not self.sources or not set(known).issuperset(self.sources):
+            raise ValueError(f"sources must be among {', '.join(known)}")
+        if "predictions" not in self.sources and "labels" in self.sources:
+            raise ValueError("sources names labels without the predictions that they belong to")
         if len(set(self.sources)) != len(self.sources):
             raise ValueError("sources names a topic twice")
         return self
@@ -192,6 +211,9 @@ class Settings(BaseModel):
             max_clock_skew_ms=self.max_clock_skew,
             idle_after_ms=self.idle_after,
             max_hold_ms=self.max_hold,
+            early_label_horizon_ms=self.early_label_horizon,
+            label_patience_ms=self.label_patience,
+            max_lead_ms=self.max_lead,
         )
 
     def client_config(self) -> dict[str, str]:
