@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from stream.core.errors import ProfileError
+from stream.core.pane.baseline_content import outcome_from_record, outcome_to_record
+from stream.core.pane.plain import count_of, finite_of, items_of, text_of
 from stream.core.records import ModelKey
 from stream.core.specs import SPECIALS, CategoricalVariable, NumericVariable, Profile
 
@@ -22,6 +24,7 @@ __all__ = [
 ]
 
 _NOT_CONTENT = ("hash", "effective_from_ms", "warmed_up", "created_ms")
+_LEFT_OUT_EMPTY = ("outcome", "segments")  # profiles without them were hashed before these were
 
 
 def profile_key(profile: Profile) -> bytes:
@@ -30,8 +33,11 @@ def profile_key(profile: Profile) -> bytes:
 
 
 def profile_to_record(profile: Profile) -> dict[str, Any]:
-    """The profile as plain values, in the form of schemas/reference_profile.avsc."""
-    return {
+    """The profile as plain values, in the form of schemas/reference_profile.avsc.
+
+    Outcome and segments are left out where there are none.
+    """
+    record: dict[str, Any] = {
         "model": profile.model.model,
         "version": profile.model.version,
         "hash": profile.hash,
@@ -62,6 +68,11 @@ def profile_to_record(profile: Profile) -> dict[str, Any]:
         ],
         "provenance": dict(profile.provenance),
     }
+    if profile.outcome is not None:
+        record["outcome"] = outcome_to_record(profile.outcome)
+    if profile.segments:
+        record["segments"] = {column: list(values) for column, values in profile.segments}
+    return record
 
 
 def content_hash(record: Mapping[str, Any]) -> str:
@@ -79,7 +90,11 @@ def content_bytes(record: Mapping[str, Any]) -> int:
 
 
 def _canonical(record: Mapping[str, Any], *, ascii_only: bool) -> bytes:
-    content = {key: value for key, value in record.items() if key not in _NOT_CONTENT}
+    content = {
+        key: value
+        for key, value in record.items()
+        if key not in _NOT_CONTENT and (value or key not in _LEFT_OUT_EMPTY)
+    }
     return json.dumps(
         content,
         sort_keys=True,
@@ -94,22 +109,25 @@ def profile_from_record(record: Mapping[str, Any]) -> Profile:
 
     Raises ProfileError for anything that isn't a profile to be relied on: a field missing or of
     another type, edges that don't ascend, counts of the wrong number or below zero, a name
-    twice, a hash that isn't the content's.
+    twice, a calibration that isn't one of its score's bins, a hash that isn't the content's.
     """
     try:
+        provenance = record["provenance"].items()
         profile = Profile(
-            model=ModelKey(_text(record["model"]), _text(record["version"])),
-            hash=_text(record["hash"]),
-            rows=_count(record["rows"]),
-            numeric=tuple(_numeric(item) for item in _items(record["numeric"])),
-            categorical=tuple(_categorical(item) for item in _items(record["categorical"])),
-            effective_from_ms=_count(record["effective_from_ms"]),
+            model=ModelKey(text_of(record["model"]), text_of(record["version"])),
+            hash=text_of(record["hash"]),
+            rows=count_of(record["rows"]),
+            numeric=tuple(_numeric(item) for item in items_of(record["numeric"])),
+            categorical=tuple(_categorical(item) for item in items_of(record["categorical"])),
+            effective_from_ms=count_of(record["effective_from_ms"]),
             warmed_up=bool(record["warmed_up"]),
-            created_ms=_count(record["created_ms"]),
-            provenance=tuple(
-                sorted((_text(key), _text(value)) for key, value in record["provenance"].items())
-            ),
+            created_ms=count_of(record["created_ms"]),
+            provenance=tuple(sorted((text_of(key), text_of(value)) for key, value in provenance)),
+            segments=_segments(record.get("segments") or {}),
         )
+        if record.get("outcome") is not None:
+            outcome = outcome_from_record(record["outcome"], profile)
+            profile = replace(profile, outcome=outcome)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ProfileError(f"not a reference profile: {error!r}; build it again") from error
     names = [variable.name for variable in profile.variables]
@@ -124,27 +142,27 @@ def profile_from_record(record: Mapping[str, Any]) -> Profile:
 
 
 def _numeric(item: Mapping[str, Any]) -> NumericVariable:
-    edges = tuple(_finite(edge) for edge in _items(item["edges"]))
+    edges = tuple(finite_of(edge) for edge in items_of(item["edges"]))
     if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
         raise ValueError(f"edges of {item['name']!r} do not ascend")
     return NumericVariable(
-        name=_text(item["name"]),
+        name=text_of(item["name"]),
         edges=edges,
         counts=_counts(item, len(edges) - 1),
-        mean=_finite(item["mean"]),
-        std=_finite(item["std"]),
-        low=_finite(item["low"]),
-        high=_finite(item["high"]),
+        mean=finite_of(item["mean"]),
+        std=finite_of(item["std"]),
+        low=finite_of(item["low"]),
+        high=finite_of(item["high"]),
     )
 
 
 def _categorical(item: Mapping[str, Any]) -> CategoricalVariable:
-    categories = tuple(_text(name) for name in _items(item["categories"]))
-    others = tuple(_text(name) for name in _items(item["others"]))
+    categories = tuple(text_of(name) for name in items_of(item["categories"]))
+    others = tuple(text_of(name) for name in items_of(item["others"]))
     if len({*categories, *others}) < len(categories) + len(others):
         raise ValueError(f"categories of {item['name']!r} are not all different")
     return CategoricalVariable(
-        name=_text(item["name"]),
+        name=text_of(item["name"]),
         categories=categories,
         others=others,
         counts=_counts(item, len(categories)),
@@ -152,31 +170,17 @@ def _categorical(item: Mapping[str, Any]) -> CategoricalVariable:
 
 
 def _counts(item: Mapping[str, Any], size: int) -> tuple[int, ...]:
-    counts = tuple(_count(count) for count in _items(item["counts"]))
+    counts = tuple(count_of(count) for count in items_of(item["counts"]))
     if len(counts) != size + SPECIALS:
         raise ValueError(f"{item['name']!r} has {len(counts)} counts for {size} slots + {SPECIALS}")
     return counts
 
 
-def _items(value: object) -> Sequence[Any]:
-    if not isinstance(value, list | tuple):
-        raise TypeError(f"{value!r} is not a list")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    return value
-
-
-def _count(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
-        raise ValueError(f"{value!r} is not a count")
-    return value
-
-
-def _finite(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is not a finite number")
-    return float(value)
+def _segments(record: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found = []
+    for column, values in sorted(record.items()):
+        names = tuple(text_of(value) for value in items_of(values))
+        if len(set(names)) < len(names):
+            raise ValueError(f"the segments of {column!r} are not all different")
+        found.append((text_of(column), names))
+    return tuple(found)

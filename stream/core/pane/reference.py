@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stream.core.errors import ProfileError
+from stream.core.pane.calibration import LabelColumn, outcome_of
 from stream.core.pane.content import (
     content_bytes,
     content_hash,
@@ -31,8 +32,11 @@ from stream.core.records import CARRIES_COLUMN, CARRIES_FEATURES, CARRIES_PREDIC
 from stream.core.specs import NumericVariable, Profile, Role, role_of
 
 __all__ = [
+    "SCORE_BINS",
+    "SEGMENT_VALUES",
     "Column",
     "Kind",
+    "LabelColumn",
     "build_profile",
     "content_hash",
     "profile_from_record",
@@ -40,6 +44,9 @@ __all__ = [
     "profile_to_record",
 ]
 
+SCORE_BINS = 256  # of a profile with labels
+SEGMENT_VALUES = 20
+_SEGMENT_CHARACTERS = 20_000
 _FEWEST = 4  # bins and categories that a large profile isn't cut below
 
 
@@ -50,6 +57,7 @@ class _Limits:
     bins: int
     categories: int
     others: int
+    score_bins: int
     characters: int = 400_000
     variables: int = 1_000
 
@@ -59,6 +67,7 @@ class _Limits:
             max(self.bins // 2, min(self.bins, _FEWEST)),
             max(self.categories // 2, min(self.categories, _FEWEST)),
             self.others // 2,
+            max(self.score_bins // 2, min(self.score_bins, _FEWEST)),
             self.characters // 2,
             self.variables * 3 // 4,
         )
@@ -77,6 +86,8 @@ def build_profile(
     warmed_up: bool = False,
     created_ms: int = 0,
     provenance: Mapping[str, str] | None = None,
+    label: LabelColumn | None = None,
+    segments: Mapping[str, Column] | None = None,
 ) -> Profile:
     """The profile of the rows in `columns`: the same bytes whatever their order.
 
@@ -90,7 +101,11 @@ def build_profile(
     The record stays below `max_bytes`: of more than 1,000 variables those with most values are
     kept, and bins, categories and variables are cut further where that isn't enough.
 
-    Raises ProfileError where there are no rows or no variables.
+    `label` adds what the labels say (`calibration`), and cuts the score into `SCORE_BINS`: the
+    estimated performance is as fine as they are. `segments` are columns to segment by, by the
+    names that monitors use; the 20 most frequent values of each are kept.
+
+    Raises ProfileError where there are no rows or no variables, or the labels make no outcome.
     """
     named = {n: column for n, column in columns.items() if n != CARRIES_COLUMN and nameable(n)}
     rows = max(map(len, named.values()), default=0)
@@ -108,10 +123,13 @@ def build_profile(
         warmed_up=warmed_up,
         created_ms=created_ms,
         provenance=tuple(sorted((provenance or {}).items())),
+        segments=_segments(segments or {}),
     )
-    limits = _Limits(bins, categories, max_others)
+    limits = _Limits(bins, categories, max_others, bins if label is None else SCORE_BINS)
     while True:
         profile = _described(profile, plain, kinds or {}, limits)
+        if label is not None:
+            profile = replace(profile, outcome=outcome_of(label, plain, _score_of(profile)))
         record = profile_to_record(profile)
         if content_bytes(record) <= max_bytes or limits.variables <= 1:
             return replace(profile, hash=content_hash(record))
@@ -127,7 +145,8 @@ def _described(
     for name in _most_present(plain, limits.variables):
         values = plain[name]
         if (kinds.get(name) or kind_of(name, values)) == "numeric":
-            numeric.append(numeric_variable(name, values, limits.bins))
+            most = limits.score_bins if name == "score" else limits.bins
+            numeric.append(numeric_variable(name, values, most))
         else:
             tallies[name] = tally_of(values)
     budget = limits.characters // max(len(tallies), 1)
@@ -139,6 +158,20 @@ def _described(
             for name, (tally, missing) in tallies.items()
         ),
     )
+
+
+def _score_of(profile: Profile) -> NumericVariable | None:
+    return next((variable for variable in profile.numeric if variable.name == "score"), None)
+
+
+def _segments(columns: Mapping[str, Column]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The most frequent values of each column, ties by name."""
+    found = []
+    for name, column in sorted(columns.items()):
+        tally, _ = tally_of(plain_values(column))
+        kept = categorical_variable(name, tally, 0, SEGMENT_VALUES, 0, _SEGMENT_CHARACTERS)
+        found.append((name, kept.categories))
+    return tuple(found)
 
 
 def _most_present(plain: Mapping[str, Plain], most: int) -> list[str]:

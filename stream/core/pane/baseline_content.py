@@ -1,0 +1,72 @@
+"""What a profile says of outcomes, as a record. What a topic holds is distrusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from stream.core.labels import LabelKind
+from stream.core.pane.plain import count_of, finite_of, items_of, share_of, text_of
+from stream.core.rules import OutcomeReference
+from stream.core.specs import Profile
+
+__all__ = ["outcome_from_record", "outcome_to_record"]
+
+
+def outcome_to_record(outcome: OutcomeReference) -> dict[str, Any]:
+    """The outcome as plain values, in the form of schemas/reference_profile.avsc."""
+    return {
+        "kind": outcome.kind,
+        "classes": list(outcome.classes),
+        "rows": outcome.rows,
+        "calibration": list(outcome.calibration),
+        "predicted_positive": list(outcome.predicted_positive),
+        "metrics": dict(outcome.metrics),
+    }
+
+
+def outcome_from_record(record: Mapping[str, Any], profile: Profile) -> OutcomeReference:
+    """The outcome that a record describes, of a profile with these variables.
+
+    Raises ValueError, TypeError or KeyError for one that isn't to be relied on: no such kind,
+    classes that the kind can't have, shares outside 0 to 1 or not one a bin of the score, a
+    calibration that falls.
+    """
+    outcome = OutcomeReference(
+        kind=LabelKind(text_of(record["kind"])).value,
+        classes=tuple(text_of(name) for name in items_of(record["classes"])),
+        rows=count_of(record["rows"]),
+        calibration=tuple(share_of(item) for item in items_of(record["calibration"])),
+        predicted_positive=tuple(share_of(item) for item in items_of(record["predicted_positive"])),
+        metrics=tuple(
+            sorted((text_of(name), finite_of(value)) for name, value in record["metrics"].items())
+        ),
+    )
+    _check_classes(outcome)
+    _check_calibration(outcome, profile)
+    if not 0 < outcome.rows <= profile.rows:
+        raise ValueError(f"{outcome.rows} labels of {profile.rows} rows")
+    return outcome
+
+
+def _check_classes(outcome: OutcomeReference) -> None:
+    classes = outcome.classes
+    fits = {
+        LabelKind.BINARY: len(classes) == 2,
+        LabelKind.MULTICLASS: len(classes) >= 2 and list(classes) == sorted(classes),
+        LabelKind.REGRESSION: not classes,
+    }
+    if not fits[LabelKind(outcome.kind)] or len(set(classes)) < len(classes):
+        raise ValueError(f"{classes!r} are not the classes of a {outcome.kind} model")
+
+
+def _check_calibration(outcome: OutcomeReference, profile: Profile) -> None:
+    score = next((variable for variable in profile.numeric if variable.name == "score"), None)
+    bins = len(outcome.calibration)
+    if len(outcome.predicted_positive) != bins:
+        raise ValueError("calibration and predicted_positive differ in length")
+    if bins and (outcome.kind != LabelKind.BINARY or score is None or score.size != bins):
+        raise ValueError(f"a calibration of {bins} bins doesn't fit the score's")
+    if any(low > high for low, high in pairwise(outcome.calibration)):
+        raise ValueError("the calibration falls")
