@@ -135,7 +135,6 @@ TOPICS: tuple[Topic, ...] = (
         partitions=PartitionRule.SOURCES,
         cleanup=("delete",),
         retention_ms=7 * _DAY_MS,
-        exact=False,
     ),
     Topic(
         name="profiles",
