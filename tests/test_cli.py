@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -93,6 +94,18 @@ def test_errors_say_what_to_do(
 def test_a_broker_that_is_away_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["alerts", "tail", "-b", "127.0.0.1:1", "--timeout", "1"]) == 3
     assert "is Kafka up" in capsys.readouterr().err
+
+
+def test_a_demo_on_a_broker_that_is_away_ends_soon_with_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    began = time.monotonic()
+    assert run(["demo", "-b", "127.0.0.1:1"]) == 3
+    assert time.monotonic() - began < 12
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    [line] = printed.err.splitlines()
+    assert line.startswith("driftstream: Kafka at 127.0.0.1:1 does not answer: ")
 
 
 def test_schemas_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:

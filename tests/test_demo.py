@@ -137,6 +137,19 @@ def test_the_scene_knows_the_rate_and_the_first_alert() -> None:
     assert scene.found_at == 10
 
 
+def test_rows_counted_at_the_alert_hold_the_window_that_alarmed_whichever_is_heard_first() -> None:
+    scene = _scene()
+    quiet, alarming, later = (_window(scene, drifted=drifted) for drifted in (False, True, True))
+    alarming |= {"end_ms": 10_000, "rows": 70}
+    later |= {"end_ms": 15_000, "rows": 999}
+    scene.hear_window(quiet)
+    scene.hear_alert({"state": "opened", "summary": "", "window_end_ms": 10_000})
+    assert scene.found_rows == 100
+    scene.hear_window(alarming)
+    scene.hear_window(later)
+    assert scene.found_rows == 170
+
+
 def test_screens_show_windows_and_the_alert() -> None:
     scene = _scene()
     scene.tick(1.0, 10)

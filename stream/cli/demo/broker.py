@@ -8,19 +8,31 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from stream.adapters.kafka.codes import AWAY
+from stream.cli.reading import connection
 from stream.core.errors import BrokerError
 from stream.settings import Settings
 
-__all__ = ["EMBEDDED_WARNING", "embedded_broker", "own_prefix", "removed_afterwards"]
+__all__ = [
+    "EMBEDDED_WARNING",
+    "check_broker",
+    "embedded_broker",
+    "own_prefix",
+    "removed_afterwards",
+]
 
 EMBEDDED_WARNING = (
     "an embedded broker, for looking around (KAFKA_BOOTSTRAP_SERVERS names a real one)"
 )
 _SECONDS = 10.0
+_ANSWER_SECONDS = 8.0
 _LOG = logging.getLogger("stream.demo")
+_SILENT = logging.getLogger("driftstream.demo.probe")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
 
 
 @contextmanager
@@ -32,9 +44,24 @@ def embedded_broker() -> Iterator[str]:
     try:
         brokers = producer.list_topics(timeout=_SECONDS).brokers.values()
     except KafkaException as error:
-        raise BrokerError(f"the embedded broker did not start: {error.args[0]}") from error
+        raise BrokerError(f"the embedded broker did not start: {error.args[0].str()}") from error
     yield ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
     del producer  # the cluster lives as long as its producer does
+
+
+def check_broker(settings: Settings) -> None:
+    """Raises BrokerError, in one sentence, where the settings' Kafka does not answer in 8 s."""
+    heard: list[KafkaError] = []
+    probe = AdminClient({**settings.client_config()}, logger=_SILENT, error_cb=heard.append)
+    try:
+        probe.list_topics(timeout=_ANSWER_SECONDS)
+    except KafkaException as error:
+        probe.poll(0)  # what is wrong with a connection is told to the callback only
+        causes = [each for each in heard if each.code() not in AWAY] or [error.args[0]]
+        raise BrokerError(
+            f"Kafka at {settings.bootstrap_servers} does not answer: {causes[0].str()}. Is it up, "
+            "and is the address right? Where none is named the demo brings a broker of its own"
+        ) from error
 
 
 def own_prefix() -> str:
@@ -48,12 +75,12 @@ def removed_afterwards(settings: Settings) -> Iterator[None]:
     try:
         yield
     finally:
-        admin = AdminClient({**settings.client_config()})
+        admin = connection(settings, "demo").admin()
         deadline = time.monotonic() + _SECONDS
         try:
             _remove(admin, settings.topic_prefix, deadline)
         except KafkaException as error:
-            _LOG.warning("%s* could not be removed: %s", settings.topic_prefix, error.args[0])
+            _LOG.warning("%s* could not be removed: %s", settings.topic_prefix, error.args[0].str())
 
 
 def _remove(admin: AdminClient, prefix: str, deadline: float) -> None:

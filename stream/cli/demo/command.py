@@ -45,7 +45,7 @@ def demo(
 
     Runs on the Kafka that is named (--bootstrap-servers, KAFKA_BOOTSTRAP_SERVERS), under a topic
     prefix of its own that it removes afterwards; else on a broker inside this process.
-    Exit code 0: an incident was opened. 1: none was.
+    Exit code 0: an incident was opened. 1: none was. 3: Kafka does not answer.
     """
     # Long because each option is declared here; the work is in `run` and `play`.
     if (data is None) != (reference is None):

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from stream.cli.demo.broker import (
     EMBEDDED_WARNING,
+    check_broker,
     embedded_broker,
     own_prefix,
     removed_afterwards,
@@ -89,6 +90,7 @@ def _run(settings: Settings, traffic: Traffic, plan: Plan, console: Console) -> 
             update["bootstrap_servers"] = stack.enter_context(embedded_broker())
         settings = settings.model_copy(update=update)
         if not embedded:
+            check_broker(settings)
             stack.enter_context(removed_afterwards(settings))
         broker = EMBEDDED_WARNING if embedded else settings.bootstrap_servers
         # Log lines would run through the picture; what ends the demo is told anyway.

@@ -46,11 +46,11 @@ class Scene:
     seconds: float = 0.0
     changed_at: float | None = None
     found_at: float | None = None
-    found_row: int = 0
     alert: Mapping[str, Any] | None = None
     last: Mapping[str, Any] | None = None
     windows: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=_WINDOWS))
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
+    _counts: list[tuple[int, int]] = field(default_factory=list)
 
     def tick(self, seconds: float, sent: int) -> None:
         """Time went on and rows were sent."""
@@ -73,6 +73,7 @@ class Scene:
         self.windows.append(window)
         self.closed += 1
         self.counted += int(window["rows"])
+        self._counts.append((int(window["end_ms"]), int(window["rows"])))
         if window.get("scored"):
             self.last = window
 
@@ -81,7 +82,12 @@ class Scene:
         if self.alert is None and alert.get("state") == "opened":
             self.alert = alert
             self.found_at = self.seconds
-            self.found_row = self.counted
+
+    @property
+    def found_rows(self) -> int:
+        """The rows counted up to the end of the window that alarmed, that window's included."""
+        end_ms = 0 if self.alert is None else int(self.alert["window_end_ms"])
+        return sum(rows for window_end_ms, rows in self._counts if window_end_ms <= end_ms)
 
     def moved(self, window: Mapping[str, Any] | None = None) -> list[Moved]:
         """The variables of a window (the last scored one), those furthest over threshold first."""

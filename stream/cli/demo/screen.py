@@ -114,7 +114,7 @@ def summary(scene: Scene) -> RenderableType:
     if scene.changed_at is not None and scene.found_at is not None:
         lines[0] += f", {scene.found_at - scene.changed_at:.0f} s after the change began"
     if scene.total:
-        lines[0] += f", with {scene.found_row:,} of {scene.total:,} rows counted"
+        lines[0] += f", with {scene.found_rows:,} of {scene.total:,} rows counted"
     lines.append(_alert_text(scene) + "\n")
     last = f"\n{scene.counted:,} rows in {scene.closed} windows.\n"
     return Group(Text("\n".join(lines)), _table(scene.moved()), Text(last))
