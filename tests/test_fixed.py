@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from stream.core.fixed import NARROW, SHARE, WIDE, Form, digits, exact, steady, total
+
+FORMS = (SHARE, NARROW, WIDE)
+
+
+def _rounded(value: float, form: Form) -> int:
+    return round(Fraction(value) * (1 << form.bits))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30))
+def test_sums_are_those_of_exact_fractions_in_any_order(form: Form, values: list[float]) -> None:
+    expected = sum(_rounded(value, form) for value in values)
+    assert exact(digits(np.array(values), form).sum(axis=0)) == expected
+    assert exact(digits(np.array(values[::-1]), form).sum(axis=0)) == expected
+    assert total(digits(np.array(values), form).sum(axis=0), form) == expected / (1 << form.bits)
+
+
+@given(value=st.floats(-1e40, 1e40, allow_subnormal=True))
+def test_wide_digits_hold_what_fourth_powers_need(value: float) -> None:
+    own = digits(np.array([value]), WIDE)[0]
+    assert exact(own) == _rounded(value, WIDE)
+    assert max(abs(own)) < 1 << 32
+    assert not exact(own + digits(np.array([-value]), WIDE)[0])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_too_large_is_held_at_the_limit(form: Form) -> None:
+    low, high, nothing = digits(np.array([-np.inf, 1e300, np.nan]), form)
+    assert total(high, form) == pytest.approx(2.0**form.limit_bits)
+    assert total(low, form) == -total(high, form)
+    assert not nothing.any()
+
+
+def test_a_million_values_add_up_without_an_error() -> None:
+    values = np.random.default_rng(5).normal(size=1_000_000)
+    mine = total(digits(values).sum(axis=0))
+    assert (
+        abs(mine - float(sum(map(Fraction, values[:1000])) + Fraction(values[1000:].sum()))) < 1e-6
+    )
+    assert total(digits(np.full(1_000_000, 0.5)).sum(axis=0)) == 500_000.0
+
+
+@given(x=arrays(np.float64, 5, elements=st.floats(-1e9, 1e9)))
+def test_steady_values_differ_by_less_than_nine_digits_and_keep_last_bits_out(
+    x: np.ndarray[tuple[int], np.dtype[np.float64]],
+) -> None:
+    kept = steady(x)
+    assert np.all(np.abs(kept - x) <= np.abs(x) * 2.0**-30)
+    mantissa, _ = np.frexp(kept)
+    assert np.array_equal(mantissa * 2.0**30, np.rint(mantissa * 2.0**30))
