@@ -24,6 +24,8 @@ FIRST_LAYER = tuple(
         "logbins",
         "ledger",
         "catalog",
+        "conditions",
+        "expression",
         "partitioner",
         "numbers",
     )
@@ -121,7 +123,11 @@ RULES: tuple[Rule, ...] = (
     _agent("observe"),
     _agent("detect"),
     _agent("act", *_FAUST, "aiohttp"),
-    Rule("stream.agents", ("stream.core", "stream.engine", *WIRE, "stream.agents"), _STAGE),
+    Rule(
+        "stream.agents",
+        ("stream.core", "stream.engine", "stream.adapters", *WIRE, "stream.agents"),
+        _STAGE,
+    ),
     *(
         Rule(part, ("stream",), _ANY)
         for part in ("stream.cli", "stream.web", "stream.backtest", "stream.worker")

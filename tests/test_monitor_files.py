@@ -10,12 +10,23 @@ import pytest
 from stream.adapters.monitor_files import read_monitors
 from stream.adapters.monitors import decode_monitors, encode_monitors
 from stream.adapters.profiles import read_roles
+from stream.adapters.vocabulary import Vocabulary
 from stream.core.errors import ConfigError
 from stream.core.specs import FeatureRule, MonitorSpec, Severity
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
-SCORES = ("psi", "ks", "js", "unseen_ratio")
+KNOWN = Vocabulary(
+    scores=("psi", "ks", "js", "unseen_ratio"),
+    performance={
+        "accuracy": ("binary", "multiclass"),
+        "f1": ("binary", "multiclass"),
+        "rmse": ("regression",),
+    },
+    estimated=("accuracy", "roc_auc"),
+    serving=("latency_p99", "error_share"),
+    fairness=("tpr_difference",),
+)
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -26,7 +37,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def problem(tmp_path: Path, text: str) -> str:
     with pytest.raises(ConfigError) as refused:
-        read_monitors(written(tmp_path, text), SCORES, MINUTE)
+        read_monitors(written(tmp_path, text), KNOWN, MINUTE)
     return str(refused.value).replace(str(tmp_path) + "/", "")
 
 
@@ -53,7 +64,7 @@ severity_by_share: {critical: 0.6, info: 0}
 
 
 def test_a_monitor_as_people_write_it(tmp_path: Path) -> None:
-    (spec,) = read_monitors(written(tmp_path, FULL), SCORES, MINUTE)
+    (spec,) = read_monitors(written(tmp_path, FULL), KNOWN, MINUTE)
     assert spec == MonitorSpec(
         model="credit",
         window_ms=30 * MINUTE,
@@ -81,17 +92,17 @@ def test_a_monitor_as_people_write_it(tmp_path: Path) -> None:
 def test_the_examples_in_the_docs_are_right(tmp_path: Path) -> None:
     docs = Path(__file__).parent.parent / "docs"
     (monitor,) = re.findall(r"```yaml\n(.*?)```", (docs / "monitors.md").read_text(), re.DOTALL)
-    (spec,) = read_monitors(written(tmp_path, monitor), SCORES, MINUTE)
+    (spec,) = read_monitors(written(tmp_path, monitor), KNOWN, MINUTE)
     assert spec.features["zip"].score == "unseen_ratio"
     (roles,) = re.findall(r"```yaml\n(.*?)```", (docs / "profiles.md").read_text(), re.DOTALL)
     assert read_roles(written(tmp_path, roles)).ignore == ["batch", "year"]
 
 
 def test_what_is_left_out_is_the_default(tmp_path: Path) -> None:
-    (spec,) = read_monitors(written(tmp_path, "model: credit\n"), SCORES, MINUTE)
+    (spec,) = read_monitors(written(tmp_path, "model: credit\n"), KNOWN, MINUTE)
     assert spec == MonitorSpec(model="credit")
     (spec,) = read_monitors(
-        written(tmp_path, "{model: m, window: 5m, open_after: 3}"), SCORES, MINUTE
+        written(tmp_path, "{model: m, window: 5m, open_after: 3}"), KNOWN, MINUTE
     )
     assert (spec.hop_ms, spec.open_within) == (5 * MINUTE, 3)
 
@@ -106,14 +117,14 @@ def test_what_is_left_out_is_the_default(tmp_path: Path) -> None:
     ],
 )
 def test_several_models_in_one_file(tmp_path: Path, text: str) -> None:
-    specs = read_monitors(written(tmp_path, text), SCORES, MINUTE)
+    specs = read_monitors(written(tmp_path, text), KNOWN, MINUTE)
     assert [spec.model for spec in specs] == ["a", "b"]
 
 
 def test_words_are_words(tmp_path: Path) -> None:
     specs = read_monitors(
         written(tmp_path, "- {model: no, features: {on: {alert: true}}}\n- model: 2024-01-01\n"),
-        SCORES,
+        KNOWN,
         MINUTE,
     )
     assert [spec.model for spec in specs] == ["no", "2024-01-01"]
@@ -177,7 +188,7 @@ def test_every_problem_of_a_file_is_told_at_once(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read"):
-        read_monitors(tmp_path / "none.yaml", SCORES, MINUTE)
+        read_monitors(tmp_path / "none.yaml", KNOWN, MINUTE)
 
 
 def test_roles_of_a_file(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from stream.adapters.monitors import (
     with_change,
 )
 from stream.adapters.profiles import Moment, effective_from_ms, publication
-from stream.agents.detect.broadcasts import hear_monitor
+from stream.agents.monitors import hear_monitor
 from stream.core.catalog import Monitors
 from stream.core.errors import ConfigError, ProfileError
 from stream.core.pane.reference import build_profile

@@ -279,8 +279,7 @@ def test_an_unknown_schema_names_the_known_ones() -> None:
 
 def test_a_monitors_defaults_are_the_specs() -> None:
     record = decode_json("monitor", b'{"model": ""}')
-    spec = dataclasses.asdict(MonitorSpec())
-    spec["severity_by_share"] = list(spec["severity_by_share"])
+    spec = orjson.loads(orjson.dumps(dataclasses.asdict(MonitorSpec())))
     assert {key: record[key] for key in spec} == spec
 
 

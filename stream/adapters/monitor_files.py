@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import Field
 
 from stream.adapters.documents import Document, Duration, checked, nearest, read_yaml
 from stream.adapters.monitors import check_monitor, default_monitor
+from stream.adapters.rule_documents import Labels, LabelsDocument, MetricDocument, Segment
+from stream.adapters.vocabulary import Vocabulary, name_problems, reach_problems
 from stream.core.errors import ConfigError
+from stream.core.rules import MetricRule
 from stream.core.specs import FeatureRule, MonitorSpec, Severity
 
 __all__ = ["MonitorDocument", "RuleDocument", "read_monitors"]
 
 _DEFAULT = MonitorSpec()
+_Metrics = dict[str, MetricDocument]
 
 
 class RuleDocument(Document):
@@ -46,22 +50,33 @@ class MonitorDocument(Document):
     severity_by_share: dict[str, float] = Field(
         default_factory=dict, description="louder above these shares of drifted features"
     )
+    labels: Labels = Field(
+        default_factory=lambda: LabelsDocument.model_validate({}), description="or none"
+    )
+    segment_by: list[Segment] = Field(default_factory=list, description="what tells rows apart")
+    performance: _Metrics = Field(default_factory=dict, description="thresholds on outcomes")
+    estimated: _Metrics = Field(default_factory=dict, description="thresholds before labels come")
+    serving: _Metrics = Field(default_factory=dict, description="latency, errors, throughput")
+    fairness: _Metrics = Field(default_factory=dict, description="between protected groups")
+    min_coverage: float = Field(_DEFAULT.min_coverage, description="no incident below this share")
+    joined: bool = Field(_DEFAULT.joined, description="put predictions out with their labels")
 
 
-def read_monitors(path: Path, scores: Collection[str], pane_ms: int) -> list[MonitorSpec]:
+def read_monitors(path: Path, known: Vocabulary, pane_ms: int) -> list[MonitorSpec]:
     """The monitors of a file: documents of one model each, a list of them, or under `monitors:`.
 
-    `scores` are the names of the scores there are. Raises ConfigError with the file, the
+    `known` are the names of scores and metrics there are. Raises ConfigError with the file, the
     document and the path of each problem: an unknown key (with the nearest known), a value out
-    of range, an unknown score, a window that isn't whole panes of `pane_ms`, a model twice.
+    of range or that nothing can pass, an unknown score or metric, a window that isn't whole
+    panes of `pane_ms`, a model twice.
     """
     found: dict[str, str] = {}
     specs: list[MonitorSpec] = []
     problems: list[str] = []
     for place, value in _parts(path):
         try:
-            spec = _spec(checked(MonitorDocument, value, place), place, scores, pane_ms)
-            _refuse_wrong(spec, place, pane_ms)
+            spec = _spec(checked(MonitorDocument, value, place), place, pane_ms)
+            _refuse_wrong(spec, place, known, pane_ms)
         except ConfigError as error:
             problems.append(str(error))
             continue
@@ -92,16 +107,7 @@ def _parts(path: Path) -> Iterator[tuple[str, object]]:
             yield place, document
 
 
-def _spec(
-    document: MonitorDocument, place: str, scores: Collection[str], pane_ms: int
-) -> MonitorSpec:
-    named = {"score": document.score}
-    named |= {
-        f"features.{name}.score": rule.score or "" for name, rule in document.features.items()
-    }
-    for path, score in named.items():
-        if score and score not in scores:
-            raise ConfigError(f"{place}, {path}: no score {score!r}; {nearest(score, scores)}")
+def _spec(document: MonitorDocument, place: str, pane_ms: int) -> MonitorSpec:
     within = document.open_within
     window_ms = default_monitor(pane_ms).window_ms if document.window is None else document.window
     return MonitorSpec(
@@ -131,7 +137,19 @@ def _spec(
                 key=lambda step: list(Severity).index(step[0]),
             )
         ),
+        labels=document.labels.rule(),
+        segments=tuple(each.rule() for each in document.segment_by),
+        performance=_rules(document.performance),
+        estimated=_rules(document.estimated),
+        serving=_rules(document.serving),
+        fairness=_rules(document.fairness),
+        min_coverage=document.min_coverage,
+        joined=document.joined,
     )
+
+
+def _rules(documents: _Metrics) -> dict[str, MetricRule]:
+    return {name: each.rule() for name, each in documents.items()}
 
 
 def _severity(name: str, place: str) -> Severity:
@@ -142,8 +160,13 @@ def _severity(name: str, place: str) -> Severity:
         raise ConfigError(f"{place}: no severity {name!r}; {nearest(name, known)}") from None
 
 
-def _refuse_wrong(spec: MonitorSpec, place: str, pane_ms: int) -> None:
+def _refuse_wrong(spec: MonitorSpec, place: str, known: Vocabulary, pane_ms: int) -> None:
+    problems = [f"{place}, {problem}" for problem in name_problems(spec, known)]
+    if not problems:
+        problems = [f"{place}: {problem}" for problem in reach_problems(spec)]
     try:
         check_monitor(spec, pane_ms)
     except ConfigError as error:
-        raise ConfigError(f"{place}: {error}") from error
+        problems.append(f"{place}: {error}")
+    if problems:
+        raise ConfigError("\n".join(problems))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
 
 from stream import schemas
+from stream.adapters.monitor_rules import model_problems, rule_problems
 from stream.core.errors import ConfigError, SchemaError
+from stream.core.rules import LabelRule, MetricRule, SegmentRule
 from stream.core.specs import FeatureRule, MonitorSpec, Severity, TimeSpec
 
 __all__ = [
@@ -22,6 +25,8 @@ __all__ = [
     "next_boundary_ms",
     "with_change",
 ]
+
+_R = TypeVar("_R", LabelRule, SegmentRule, MetricRule)
 
 MonitorChanges = tuple[MonitorSpec, ...]
 """A model's monitors, oldest first; each applies until the next one's `effective_from_ms`."""
@@ -41,7 +46,10 @@ _PLAIN = (
     "open_within",
     "resolve_after",
     "cooldown_ms",
+    "min_coverage",
+    "joined",
 )
+_METRICS = ("performance", "estimated", "serving", "fairness")
 
 
 def default_monitor(pane_ms: int) -> MonitorSpec:
@@ -62,7 +70,7 @@ def check_monitor(spec: MonitorSpec, pane_ms: int | None = None) -> None:
         if not fine:
             wrong.append(problem)
 
-    ensure(spec.model != "", "model must be named")
+    wrong.extend(model_problems(spec.model))
     ensure(0 < spec.hop_ms <= spec.window_ms, "hop must be longer than 0, at most the window")
     ensure(0 <= spec.effective_from_ms < _LATEST_MS, "effective_from_ms must be a time")
     ensure(spec.min_rows >= 1, "min_rows must be at least 1")
@@ -81,6 +89,8 @@ def check_monitor(spec: MonitorSpec, pane_ms: int | None = None) -> None:
         )
     for severity, share in spec.severity_by_share:
         ensure(0 <= share <= 1, f"severity_by_share.{severity} must be from 0 to 1")
+    ensure(0 <= spec.min_coverage <= 1, "min_coverage must be from 0 to 1")
+    wrong.extend(rule_problems(spec))
     if pane_ms is not None:
         for name, length in (("window", spec.window_ms), ("hop", spec.hop_ms)):
             ensure(
@@ -171,6 +181,12 @@ def _fields(spec: MonitorSpec) -> dict[str, Any]:
             }
             for name, rule in sorted(spec.features.items())
         },
+        "labels": asdict(spec.labels),
+        "segments": [asdict(rule) for rule in spec.segments],
+        **{
+            kind: {name: asdict(rule) for name, rule in sorted(getattr(spec, kind).items())}
+            for kind in _METRICS
+        },
     }
 
 
@@ -191,4 +207,23 @@ def _spec(model: str, fields: Mapping[str, Any]) -> MonitorSpec:
             )
             for name, rule in fields["features"].items()
         },
+        labels=_rule(LabelRule, fields["labels"]),
+        segments=tuple(_rule(SegmentRule, rule) for rule in fields["segments"]),
+        performance=_metrics(fields["performance"]),
+        estimated=_metrics(fields["estimated"]),
+        serving=_metrics(fields["serving"]),
+        fairness=_metrics(fields["fairness"]),
     )
+
+
+def _metrics(records: Mapping[str, Mapping[str, Any]]) -> dict[str, MetricRule]:
+    return {name: _rule(MetricRule, rule) for name, rule in records.items()}
+
+
+def _rule(kind: type[_R], record: Mapping[str, Any]) -> _R:
+    """A rule of a record's fields; those of a newer release are passed over."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(kind):
+        value = record[field.name]
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+    return kind(**values)

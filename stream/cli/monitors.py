@@ -20,6 +20,7 @@ from stream.adapters.monitors import (
     with_change,
 )
 from stream.adapters.profiles import Moment, effective_from_ms
+from stream.adapters.vocabulary import Vocabulary
 from stream.cli.deployment import all_monitors, models_with_windows, parse_time
 from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import instant, print_json, print_table
@@ -36,6 +37,7 @@ app = new_app("Show the monitors in force.")
 apply_app = new_app("Publish monitors from a file.")
 
 _ANY = "(any other)"
+_KNOWN = Vocabulary(scores=SCORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def apply(
     A model that has no windows yet is watched so from the beginning; else a change applies from
     the first window boundary that no row has passed. Monitors that are unchanged are not sent.
     """
-    specs = [spec for path in file for spec in read_monitors(path, SCORES, settings.time.pane_ms)]
+    specs = [spec for path in file for spec in read_monitors(path, _KNOWN, settings.time.pane_ms)]
     names = [spec.model for spec in specs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

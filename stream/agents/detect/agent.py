@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 from stream import schemas
 from stream.adapters.monitors import check_monitor, default_monitor
-from stream.agents.detect.broadcasts import hear_monitor
 from stream.agents.detect.observer import DetectObserver, SilentDetectObserver
 from stream.agents.detect.record import alert_output, profile_output, window_output
+from stream.agents.monitors import hear_monitor
 from stream.agents.profiles import hear_profile
 from stream.core.catalog import Monitors, Profiles
 from stream.core.pane.partial import decode_partial

@@ -1,4 +1,4 @@
-"""Monitors as detect hears them on the broadcast topic: bad ones are reported, never raised."""
+"""Monitors as agents hear them on the broadcast topic: bad ones are reported, never raised."""
 
 from __future__ import annotations
 
