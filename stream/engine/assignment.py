@@ -167,7 +167,11 @@ class Assignment:
 
     def _lost(self, _: Sequence[TopicPartition]) -> None:
         self.close()
-        _log.warning("tasks of %s were lost to another worker", self._agent.name)
+        if not self.leaving:
+            _log.warning(
+                "the group went on without this worker's tasks of %s: it, or Kafka, was away",
+                self._agent.name,
+            )
         if self.tasks and not self.leaving:
             try:
                 self._give_up()

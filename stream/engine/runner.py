@@ -75,7 +75,7 @@ class Runner:
             session.close()
 
     def _turn(self, session: Session, stop: threading.Event) -> None:
-        """One turn; after a failure that may pass, an abort and a pause."""
+        """One turn; after a failure that may pass, an abort and a pause (none when leaving)."""
         try:
             session.turn()
             self._say_ready(session.ready())
@@ -83,6 +83,8 @@ class Runner:
         except _ENDING:
             raise
         except (BrokerError, KafkaException) as error:
+            if stop.is_set():
+                raise
             _log.warning("%s goes back to its last commit: %s", self._agent.name, error)
             reason = "kafka"
         except Exception as error:  # noqa: BLE001  # the agent's boundary: logged, raised at last

@@ -126,10 +126,11 @@ class Session:
     def close(self) -> None:
         """Gives up what isn't committed, leaves the group and closes the clients."""
         self._assignment.leaving = True
-        try:
-            self._abort("closed")
-        except BrokerError as error:
-            _log.warning("%s leaves: %s", self._agent.name, error)
+        if not self._transaction.away:  # else the broker gives it up, when it times out
+            try:
+                self._abort("closed")
+            except BrokerError as error:
+                _log.warning("%s leaves: %s", self._agent.name, error)
         self._assignment.close()
         if self._broadcasts is not None:
             self._broadcasts.close()

@@ -26,7 +26,8 @@ class Transaction:
     """The transactions of a producer, one after another; `make` makes that producer.
 
     `stopping()` tells whether the worker was told to stop; an unanswered call is repeated until
-    it is answered, or for some seconds after that; `silence()` is told each time. A fatal
+    it is answered, or after that for some seconds, once only where the connections broke;
+    `silence()` is told each time. A fatal
     error is a FatalBrokerError; after every other, a KafkaException or BrokerError, `abort`
     must be called.
     """
@@ -43,6 +44,11 @@ class Transaction:
         self._stopping = stopping
         self._silence = silence
         self.open = False
+
+    @property
+    def away(self) -> bool:
+        """Whether this producer's connections broke."""
+        return self._errors.away
 
     def begin_all(self) -> None:
         """Makes the producer known to the brokers; to be called once, waits for them."""
@@ -168,8 +174,10 @@ class Transaction:
                 if self._stopping():
                     now = time.monotonic()
                     told_to_stop = told_to_stop or now
+                    if self.away:
+                        raise BrokerError("Kafka is away") from error
                     if now - told_to_stop > _LAST_SECONDS:
-                        raise BrokerError(f"told to stop, and Kafka is silent: {error}") from error
+                        raise BrokerError(f"Kafka is silent: {error_of(error).str()}") from error
 
     def _call(self, call: Callable[[], None]) -> None:
         try:
@@ -182,7 +190,7 @@ class Transaction:
         cause = error_of(error)
         if cause.fatal() or cause.code() == FENCED:
             return FatalBrokerError(
-                f"the transactional producer is beyond repair: {cause}. The process ends; "
+                f"the transactional producer is beyond repair: {cause.str()}. The process ends; "
                 "start it again, it goes on from the last commit"
             )
         return error
