@@ -40,7 +40,7 @@ from stream.core.specs import (
 MODEL = ModelKey("credit", "3")
 NOW_MS = 1_760_000_000_000
 EDGES = (0.0, 1.0, 2.0, 3.0)
-OWN_SCHEMAS = {name: schemas.schema(name) for name in ("prediction", "feature_row")}
+OWN_SCHEMAS = {name: schemas.schema(name) for name in ("prediction", "feature_row", "label")}
 ARROW = "application/vnd.apache.arrow.stream"
 NUMERIC = ("age", "income", "score")
 CATEGORICAL = ("state", "code", "prediction")
@@ -85,9 +85,9 @@ def slice_of(
     timestamp_ms: int = NOW_MS,
 ) -> Slice:
     named = [topics] * len(values) if isinstance(topics, str) else list(topics)
-    places = {"predictions": 0, "features": 1}
+    places = {"predictions": 0, "features": 1, "labels": 2}
     return Slice(
-        sources=(Source("predictions", 0), Source("features", 0)),
+        sources=tuple(Source(topic, 0) for topic in places),
         source=np.array([places[topic] for topic in named], dtype=np.int32),
         offset=np.arange(len(values), dtype=np.int64),
         timestamp_ms=np.full(len(values), timestamp_ms, dtype=np.int64),

@@ -208,7 +208,7 @@ def test_rows_that_each_bring_new_names_do_not_make_huge_raw_batches() -> None:
 
 
 def test_an_unknown_topic_is_a_bug() -> None:
-    wrong = replace(slice_of([text(row())]), sources=(Source("labels", 0), Source("features", 0)))
+    wrong = replace(slice_of([text(row())]), sources=(Source("windows", 0), Source("features", 0)))
     with pytest.raises(KeyError):
         decoder().decode(wrong)
 

@@ -17,7 +17,7 @@ from stream.core.decode.arrow_frame import Frame, frame_of
 from stream.core.decode.arrow_group import Group, batches_of
 from stream.core.decode.arrow_layout import Layout, layout_of
 from stream.core.decode.assemble import Assembled
-from stream.core.decode.envelope import END_OF_TIME_MS, MAX_ID_BYTES, RefusedError, said
+from stream.core.decode.fields import END_OF_TIME_MS, MAX_ID_BYTES, RefusedError, said
 from stream.core.decode.limits import DecodeLimits
 from stream.core.decode.plans import Plans
 from stream.core.errors import Reason, Rejected

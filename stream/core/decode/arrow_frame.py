@@ -10,7 +10,7 @@ import struct
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from stream.core.decode.envelope import RefusedError
+from stream.core.decode.fields import RefusedError
 from stream.core.decode.limits import DecodeLimits
 from stream.core.errors import Reason
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from stream.core.decode.envelope import MAX_ID_BYTES, RefusedError
+from stream.core.decode.fields import MAX_ID_BYTES, RefusedError
 from stream.core.decode.limits import DecodeLimits
 from stream.core.errors import Reason
 from stream.core.records import ModelKey

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
@@ -13,7 +12,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.decode.envelope import RefusedError, id_refusal
+from stream.core.decode.checks import Bad, checked
+from stream.core.decode.fields import RefusedError
 from stream.core.decode.limits import DecodeLimits
 from stream.core.decode.plan import Plan, Reader
 from stream.core.decode.plans import NO_PLAN, Plans
@@ -90,25 +90,11 @@ def assemble(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> Assembled:
     return done
 
 
-def _checked(
-    parsed: Parsed, plans: Plans, limits: DecodeLimits
-) -> tuple[Rows, dict[int, tuple[Reason, str]]]:
+def _checked(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> tuple[Rows, Bad]:
     """All rows, with the catalog's entry that reads each, and what is wrong with envelopes."""
     columns = zip(*map(msgspec.structs.astuple, parsed.envelopes), strict=True)
     ids, models, times, versions, features, predictions, scores, *_ = columns
-    exact = np.array(array("d", times))
-    event_time_ms = exact.astype(np.int64)
-    bad: dict[int, tuple[Reason, str]] = {}
-    if not "".join(ids).isascii():
-        bad.update((i, r) for i, r in enumerate(map(id_refusal, ids)) if r is not None)
-    latest = parsed.timestamp_ms + limits.max_clock_skew_ms
-    for i in np.flatnonzero(exact != event_time_ms).tolist():
-        detail = f"event_time_ms: expected whole milliseconds, got {times[i]}"
-        bad.setdefault(i, (Reason.WRONG_TYPE, detail))
-    for i in np.flatnonzero(event_time_ms > latest).tolist():
-        late = int(event_time_ms[i]) - int(parsed.timestamp_ms[i])
-        detail = f"event_time_ms: {late} ms later than its arrival; check the producer's clock"
-        bad.setdefault(i, (Reason.EVENT_TIME_IN_FUTURE, detail))
+    event_time_ms, bad = checked(ids, times, parsed.timestamp_ms, limits)
     if dict in set(map(type, scores)):
         for i, score in enumerate(scores):
             if isinstance(score, dict) and len(score) > limits.max_features:
@@ -173,7 +159,7 @@ def _settle(
     settled = list(features)
     one = len(own) == 1
     unknown = np.zeros(len(settled), dtype=np.int32)
-    bad: dict[int, tuple[Reason, str]] = {}
+    bad: Bad = {}
     for i in refused:
         plan = own[0 if one else i]
         try:

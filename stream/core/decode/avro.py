@@ -1,4 +1,4 @@
-"""Avro rows: which schema wrote a record, and the record as an Envelope."""
+"""Avro rows: which schema wrote a record, and the record as a row of its topic."""
 
 from __future__ import annotations
 
@@ -6,30 +6,28 @@ import io
 import struct
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import fastavro
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from stream.core.decode.avro_schema import RowSchema, parse_text, row_schema
-from stream.core.decode.envelope import (
-    REFUSED,
-    Envelope,
-    FieldValue,
-    Refusal,
-    RefusedError,
-    check_envelope,
-    said,
-)
-from stream.core.errors import Reason
-from stream.core.records import Header
+from stream.core.decode.envelope import Envelope, check_envelope
+from stream.core.decode.fields import REFUSED, FieldValue, Refusal, RefusedError, said
+from stream.core.errors import Reason, Rejected
+from stream.core.records import Header, Slice
 
-__all__ = ["AvroReader", "SchemaSource"]
+__all__ = ["ROW_FIELDS", "AvroReader", "SchemaSource", "convert_row"]
+
+ROW_FIELDS: Final = frozenset({"prediction_id", "model", "event_time_ms"})
+_R = TypeVar("_R")
 
 _FRAME: Final = 5
 _MAX_SCHEMAS: Final = 256
-_OWN: Final = {"predictions": "prediction", "features": "feature_row"}
+_OWN: Final = {"predictions": "prediction", "features": "feature_row", "labels": "label"}
 
 # What fastavro raises for bytes that aren't what the schema says.
 _BROKEN: Final = (
@@ -61,8 +59,11 @@ class _AvroEnvelope(Envelope, gc=False):
     features: dict[str, FieldValue] | None = None  # type: ignore[assignment]  # the same place
 
 
-class AvroReader:
+class AvroReader(Generic[_R]):
     """Reads Avro rows; keeps the last schemas that it has checked (at most 256).
+
+    A schema must have the fields `needed`; `convert` makes the row of a record's fields or
+    raises RefusedError.
 
     A record's schema is, in this order: named or held by its `schema` header (a name of
     `own`, or JSON); known to the registry by the id of the Confluent frame 0x00; else our own
@@ -73,33 +74,39 @@ class AvroReader:
         self,
         registry: SchemaSource | None,
         own: Mapping[str, dict[str, Any]],
-        max_features: int,
+        needed: frozenset[str],
+        convert: Callable[[dict[str, Any]], _R],
     ) -> None:
         self._registry = registry
         self._own = own
-        self._max_features = max_features
+        self._needed = needed
+        self._convert = convert
         self._checked: OrderedDict[bytes | int | str, RowSchema | Refusal] = OrderedDict()
 
-    def read(
-        self, value: bytes, headers: Sequence[Header] | None, topic: str
-    ) -> Envelope | Refusal:
-        """The row with its features as a dict, or why it is refused. Raises BrokerError."""
+    def read(self, value: bytes, headers: Sequence[Header] | None, topic: str) -> _R | Refusal:
+        """The row, or why it is refused. Raises BrokerError."""
         try:
             row, start = self._schema(value, headers, topic)
-            record = _record(value, start, row)
+            return self._convert(_record(value, start, row))
         except RefusedError as error:
             return error.refusal
-        try:
-            read: Envelope = msgspec.convert(record, _AvroEnvelope)
-        except REFUSED:
-            return self._field_by_field(record)
-        return read
 
-    def _field_by_field(self, record: dict[str, Any]) -> Envelope | Refusal:
-        try:
-            return check_envelope(record, self._max_features)
-        except RefusedError as error:
-            return error.refusal
+    def read_all(
+        self, slice_: Slice, record: npt.NDArray[np.int32], rejected: list[Rejected]
+    ) -> tuple[npt.NDArray[np.int32], list[_R]]:
+        """The rows of these records of a slice, and which they are; the others are rejected."""
+        rows: list[_R] = []
+        kept: list[int] = []
+        for i in record.tolist():
+            headers = None if slice_.headers is None else slice_.headers[i]
+            topic = slice_.sources[slice_.source[i]].topic
+            read = self.read(slice_.values[i] or b"", headers, topic)
+            if isinstance(read, Refusal):
+                rejected.append(Rejected(i, *read))
+            else:
+                rows.append(read)
+                kept.append(i)
+        return np.array(kept, dtype=np.int32), rows
 
     def _schema(
         self, value: bytes, headers: Sequence[Header] | None, topic: str
@@ -118,7 +125,7 @@ class AvroReader:
         if known is None:
             found = self._find(key)
             try:
-                known = row_schema(found)
+                known = row_schema(found, self._needed)
             except RefusedError as error:
                 known = error.refusal
             self._checked[key] = known
@@ -147,6 +154,14 @@ class AvroReader:
             Reason.SCHEMA_UNKNOWN,
             f"header schema: {name[:60]!r} is neither JSON nor one of {', '.join(self._own)}",
         )
+
+
+def convert_row(record: dict[str, Any], max_features: int) -> Envelope:
+    """The Envelope of a row whose features come with it. Raises RefusedError with a reason."""
+    try:
+        return msgspec.convert(record, _AvroEnvelope)
+    except REFUSED:
+        return check_envelope(record, max_features)
 
 
 def _record(value: bytes, start: int, row: RowSchema) -> dict[str, Any]:

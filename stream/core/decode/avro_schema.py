@@ -9,14 +9,13 @@ from typing import Any, Final
 import fastavro
 import orjson
 
-from stream.core.decode.envelope import RefusedError, said
+from stream.core.decode.fields import RefusedError, said
 from stream.core.errors import Reason
 
 __all__ = ["RowSchema", "parse_text", "row_schema"]
 
 _MAX_NODES: Final = 20_000
 _MAX_TEXT_BYTES: Final = 1 << 16
-_NEEDED: Final = frozenset({"prediction_id", "model", "event_time_ms"})
 _NAMED: Final = frozenset({"record", "error", "enum", "fixed"})
 _EMPTY: Final = frozenset({"null"})
 _PER_MS: Final = {
@@ -59,16 +58,16 @@ def parse_text(text: bytes) -> dict[str, Any]:
     return parsed
 
 
-def row_schema(parsed: Mapping[str, Any]) -> RowSchema:
+def row_schema(parsed: Mapping[str, Any], needed: frozenset[str]) -> RowSchema:
     """The schema, made safe: finite work and memory for any bytes that claim to be of it.
 
-    Raises RefusedError where it isn't a row's record, refers to itself (its values could nest
-    as deep as a record is long), repeats itself beyond bounds, or has arrays of things that
-    take no bytes (a few bytes could ask for any number of them).
+    Raises RefusedError where it isn't a record with the fields needed, refers to itself (its
+    values could nest as deep as a record is long), repeats itself beyond bounds, or has arrays
+    of things that take no bytes (a few bytes could ask for any number of them).
     """
     fields = {f["name"]: f["type"] for f in parsed.get("fields", ())}
-    if parsed.get("type") != "record" or not fields.keys() >= _NEEDED:
-        name, lacking = str(parsed.get("name"))[:60], sorted(_NEEDED - fields.keys())
+    if parsed.get("type") != "record" or not fields.keys() >= needed:
+        name, lacking = str(parsed.get("name"))[:60], sorted(needed - fields.keys())
         raise RefusedError(
             Reason.SCHEMA_MISMATCH,
             f"schema {name}: not a row; fields lacking: {', '.join(lacking)}",

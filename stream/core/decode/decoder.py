@@ -11,28 +11,35 @@ import numpy.typing as npt
 from stream.core.catalog import Profiles
 from stream.core.decode.arrow import ArrowReader
 from stream.core.decode.assemble import Assembled, Parsed, assemble
-from stream.core.decode.avro import AvroReader, SchemaSource
-from stream.core.decode.envelope import Envelope, Refusal, RefusedError
-from stream.core.decode.format import Format, formats_of
+from stream.core.decode.avro import ROW_FIELDS, AvroReader, SchemaSource, convert_row
+from stream.core.decode.envelope import Envelope
+from stream.core.decode.fields import Refusal, RefusedError
+from stream.core.decode.format import Format, Formats, formats_of
+from stream.core.decode.label_reader import LabelReader
 from stream.core.decode.limits import DecodeLimits
 from stream.core.decode.plan import Reader
 from stream.core.decode.plans import Plans
 from stream.core.decode.text import drain, nan_as_null, plain_envelope, read_envelope
 from stream.core.errors import Rejected
+from stream.core.labels import Labels
 from stream.core.records import CARRIES_PREDICTION, Decoded, Slice
 
 __all__ = ["Decoder"]
 
-_CARRIES: Final[Mapping[str, int]] = {"predictions": CARRIES_PREDICTION, "features": 0}
+_LABELS: Final = 255  # no row of labels gets as far as to carry something
+_CARRIES: Final[Mapping[str, int]] = {
+    "predictions": CARRIES_PREDICTION,
+    "features": 0,
+    "labels": _LABELS,
+}
 
 
 class Decoder:
-    """Decodes rows of `predictions` and `features`, whatever their format.
+    """Decodes rows of `predictions`, `features` and `labels`, whatever their format.
 
     `registry` knows the schemas of framed Avro rows, `schemas` holds our own ones parsed, by
-    name (`prediction`, `feature_row`). One thread at a time. Its memory is bounded by the
-    catalog and by `limits`. Prediction ids are checked and not carried: what joins rows to
-    labels can take them where envelopes are checked (`assemble`), without reading rows again.
+    name (`prediction`, `feature_row`, `label`). One thread at a time. Its memory is bounded by
+    the catalog and by `limits`.
     """
 
     def __init__(
@@ -44,7 +51,9 @@ class Decoder:
     ) -> None:
         self._limits = limits or DecodeLimits()
         self._plans = Plans(profiles, self._limits.max_features)
-        self._avro_reader = AvroReader(registry, schemas or {}, self._limits.max_features)
+        own = schemas or {}
+        self._avro_reader = AvroReader(registry, own, ROW_FIELDS, self._converted)
+        self._labels = LabelReader(registry, own, self._limits)
         self._arrow_reader = ArrowReader(self._plans, self._limits)
         self._guess: Reader | None = None
         self._often_nan = False  # read literals of NaN as null before rows are refused for them
@@ -53,15 +62,36 @@ class Decoder:
         """Every record of the slice in a batch, in a raw batch or among the rejected.
 
         Rows ascend by (record, row) within each batch. A rejection depends on the row alone;
-        batch or raw batch depends on the profiles known. Raises KeyError for a topic that
-        isn't `predictions` or `features` (labels come with the join), BrokerError where the
-        registry cannot be asked; nothing is lost then, the same slice may be decoded again.
+        batch or raw batch depends on the profiles known. Raises KeyError for a topic that is
+        none of the three, BrokerError where the registry cannot be asked; nothing is lost
+        then, the same slice may be decoded again.
         """
         self._plans.refresh()
         kinds = np.array([_CARRIES[s.topic] for s in slice_.sources], dtype=np.uint8)
         carries = kinds[slice_.source]
         found = formats_of(slice_, self._limits)
         rejected = list(found.rejected)
+        labels: Labels | None = None
+        if _LABELS in kinds:
+            of_labels = carries == _LABELS
+            labels = self._labels.read(slice_, found.only(of_labels), rejected)
+            found = found.only(~of_labels)
+        parts = self._rows(slice_, found, carries)
+        return Decoded(
+            batches=tuple(batch for part in parts for batch in part.batches),
+            raw=tuple(batch for part in parts for batch in part.raw),
+            rejected=tuple(
+                sorted(
+                    [*rejected, *(r for part in parts for r in part.rejected)],
+                    key=lambda r: (r.record, r.rows),
+                )
+            ),
+            labels=labels,
+        )
+
+    def _rows(
+        self, slice_: Slice, found: Formats, carries: npt.NDArray[np.uint8]
+    ) -> list[Assembled]:
         parts: list[Assembled] = []
         text = found.records(Format.JSON)
         if len(text):
@@ -73,16 +103,7 @@ class Decoder:
         if len(arrow):
             clock = slice_.timestamp_ms
             parts.append(self._arrow_reader.read(slice_.values, arrow, carries, clock))
-        return Decoded(
-            batches=tuple(batch for part in parts for batch in part.batches),
-            raw=tuple(batch for part in parts for batch in part.raw),
-            rejected=tuple(
-                sorted(
-                    [*rejected, *(r for part in parts for r in part.rejected)],
-                    key=lambda r: (r.record, r.rows),
-                )
-            ),
-        )
+        return parts
 
     def _json(
         self,
@@ -106,19 +127,8 @@ class Decoder:
     def _avro(
         self, slice_: Slice, record: npt.NDArray[np.int32], carries: npt.NDArray[np.uint8]
     ) -> Assembled:
-        envelopes: list[Any] = []
-        refused: dict[int, Refusal] = {}
-        for i in record.tolist():
-            value = slice_.values[i]
-            headers = None if slice_.headers is None else slice_.headers[i]
-            topic = slice_.sources[slice_.source[i]].topic
-            read = self._avro_reader.read(value or b"", headers, topic)
-            if isinstance(read, Refusal):
-                refused[i] = read
-            else:
-                envelopes.append(read)
-        if refused:
-            record = record[[i not in refused for i in record.tolist()]]
+        rejected: list[Rejected] = []
+        record, envelopes = self._avro_reader.read_all(slice_, record, rejected)
         parsed = Parsed(
             record=record,
             envelopes=envelopes,
@@ -127,7 +137,7 @@ class Decoder:
             dicts=True,
         )
         done = assemble(parsed, self._plans, self._limits)
-        done.rejected.extend(Rejected(i, *why) for i, why in refused.items())
+        done.rejected.extend(rejected)
         return done
 
     def _assembled(
@@ -174,6 +184,9 @@ class Decoder:
             except RefusedError as error:
                 refused[i] = error.refusal
         return envelopes, refused
+
+    def _converted(self, record: dict[str, Any]) -> Envelope:
+        return convert_row(record, self._limits.max_features)
 
     def _reread(self, value: bytes) -> Envelope:
         """A row that the fast road refused: the plain envelope first, then field by field."""

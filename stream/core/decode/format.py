@@ -59,6 +59,10 @@ class Formats:
         """The indices of the records of a format, ascending."""
         return np.flatnonzero(self.codes == wanted).astype(np.int32)
 
+    def only(self, mask: npt.NDArray[np.bool_]) -> Formats:
+        """The formats of the mask's records; the others have none."""
+        return Formats(np.where(mask, self.codes, np.uint8(Format.NONE)))
+
 
 def formats_of(slice_: Slice, limits: DecodeLimits) -> Formats:
     """The format of every record: what its `content-type` says, else what its first byte tells."""

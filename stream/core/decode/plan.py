@@ -17,7 +17,8 @@ from weakref import WeakValueDictionary
 import msgspec
 import numpy as np
 
-from stream.core.decode.envelope import Envelope, FieldValue
+from stream.core.decode.envelope import Envelope
+from stream.core.decode.fields import FieldValue
 from stream.core.records import Int64s, Scalar
 from stream.core.specs import (
     FEATURE_PREFIX,

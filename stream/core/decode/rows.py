@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.decode.envelope import RefusedError
+from stream.core.decode.fields import RefusedError
 from stream.core.decode.limits import DecodeLimits
 from stream.core.decode.plans import model_key
 from stream.core.decode.raw import PlainRow, raw_batches

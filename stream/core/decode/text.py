@@ -11,14 +11,8 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from stream.core.decode.envelope import (
-    REFUSED,
-    Envelope,
-    FieldValue,
-    RefusedError,
-    check_envelope,
-    check_features,
-)
+from stream.core.decode.envelope import Envelope, check_envelope, check_features
+from stream.core.decode.fields import REFUSED, FieldValue, RefusedError
 from stream.core.errors import Reason
 from stream.core.records import Scalar
 
