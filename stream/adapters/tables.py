@@ -20,7 +20,18 @@ from stream.core.errors import InputError
 from stream.core.records import Scalar
 from stream.core.specs import FEATURE_PREFIX, SCORE_PREFIX
 
-__all__ = ["RoleOptions", "Roles", "assign_roles", "read_table", "scalars", "variables"]
+__all__ = [
+    "TAG_PREFIX",
+    "RoleOptions",
+    "Roles",
+    "assign_roles",
+    "read_table",
+    "scalars",
+    "values_of",
+    "variables",
+]
+
+TAG_PREFIX = "tags."
 
 _PREDICTIONS = ("prediction", "y_pred", "predicted", "pred", "predicted_label", "y_hat", "yhat")
 _SCORES = (
@@ -211,6 +222,8 @@ def _features(
             continue
         elif chosen and name not in chosen:
             left_out[name] = "not among the features"
+        elif name.startswith(TAG_PREFIX):
+            left_out[name] = "a tag"
         elif _INDEX.fullmatch(name):
             left_out[name] = "an index"
         elif not _is_scalar(kind):
@@ -253,10 +266,11 @@ def variables(
         for name, column in (("prediction", roles.prediction), ("score", roles.score))
         if column is not None
     }
-    return {name: _values(table, column) for name, column in columns.items()}
+    return {name: values_of(table, column) for name, column in columns.items()}
 
 
-def _values(table: pa.Table, column: str) -> npt.NDArray[np.generic] | Sequence[Scalar]:
+def values_of(table: pa.Table, column: str) -> npt.NDArray[np.generic] | Sequence[Scalar]:
+    """A column's numbers as float64, NaN for null; anything else as plain scalars. InputError."""
     values = table.column(column)
     if _is_number(values.type):
         numbers: npt.NDArray[np.generic] = values.cast(pa.float64(), safe=False).to_numpy()

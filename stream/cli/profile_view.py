@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stream.cli.output import instant, print_table
+from stream.core.labels import LabelKind
+from stream.core.rules import OutcomeReference
 from stream.core.specs import MISSING, NumericVariable, Profile, Variable
 
 __all__ = ["print_profile", "print_profiles"]
@@ -32,7 +34,7 @@ def print_profiles(profiles: Sequence[Profile]) -> None:
 
 
 def print_profile(profile: Profile) -> None:
-    """A line for each variable of one profile."""
+    """A line for each variable of one profile; its outcome and segments, where it has them."""
     origin = ", ".join(f"{key} {value}" for key, value in profile.provenance)
     print_table(
         ("variable", "role", "bins", "missing", "values"),
@@ -42,6 +44,29 @@ def print_profile(profile: Profile) -> None:
             f"{_since(profile)}" + (f" ({origin})" if origin else "")
         ),
     )
+    if profile.outcome is not None:
+        _tell_outcome(profile.outcome)
+    if profile.segments:
+        print_table(
+            ("segment by", "values"),
+            [(column, ", ".join(values)) for column, values in profile.segments],
+        )
+
+
+def _tell_outcome(outcome: OutcomeReference) -> None:
+    """What the reference's labels said, and its own metrics."""
+    rows: list[tuple[object, ...]] = [
+        ("kind", outcome.kind),
+        ("labels", f"{outcome.rows:,}"),
+    ]
+    if outcome.kind == LabelKind.BINARY:
+        rows += [("negative", outcome.classes[0]), ("positive", outcome.classes[1])]
+    elif outcome.classes:
+        rows.append(("classes", ", ".join(outcome.classes)))
+    if outcome.calibration:
+        rows.append(("calibrated over", f"{len(outcome.calibration)} bins of the score"))
+    rows += [(name, f"{value:.6g}") for name, value in outcome.metrics]
+    print_table(("outcome", ""), rows, title="what the reference's labels say")
 
 
 def _row(variable: Variable) -> tuple[object, ...]:

@@ -44,7 +44,7 @@ __all__ = [
     "profile_to_record",
 ]
 
-SCORE_BINS = 256  # of a profile with labels
+SCORE_BINS = 128  # of a profile with labels: scores of two digits have a bin each
 SEGMENT_VALUES = 20
 _SEGMENT_CHARACTERS = 20_000
 _FEWEST = 4  # bins and categories that a large profile isn't cut below
@@ -101,7 +101,7 @@ def build_profile(
     The record stays below `max_bytes`: of more than 1,000 variables those with most values are
     kept, and bins, categories and variables are cut further where that isn't enough.
 
-    `label` adds what the labels say (`calibration`), and cuts the score into `SCORE_BINS`: the
+    `label` adds what the labels say (`calibration`), and cuts the score into `SCORE_BINS` bins: the
     estimated performance is as fine as they are. `segments` are columns to segment by, by the
     names that monitors use; the 20 most frequent values of each are kept.
 
@@ -125,7 +125,8 @@ def build_profile(
         provenance=tuple(sorted((provenance or {}).items())),
         segments=_segments(segments or {}),
     )
-    limits = _Limits(bins, categories, max_others, bins if label is None else SCORE_BINS)
+    score_bins = bins if label is None else max(bins, SCORE_BINS)
+    limits = _Limits(bins, categories, max_others, score_bins)
     while True:
         profile = _described(profile, plain, kinds or {}, limits)
         if label is not None:

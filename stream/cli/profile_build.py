@@ -1,0 +1,180 @@
+"""`driftstream profile build`: a reference profile from a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import typer
+from rich.console import Console
+
+from stream import schemas
+from stream.adapters.profiles import read_roles
+from stream.adapters.table_segments import segment_column
+from stream.adapters.tables import (
+    Roles,
+    assign_roles,
+    read_table,
+    values_of,
+    variables,
+)
+from stream.cli.output import say
+from stream.core.errors import InputError
+from stream.core.labels import LabelKind
+from stream.core.pane.reference import LabelColumn, build_profile, profile_to_record
+from stream.core.records import ModelKey
+from stream.core.specs import Profile
+
+__all__ = ["build"]
+
+Model = Annotated[str, typer.Option("--model", "-m", help="The model's name.")]
+Version = Annotated[str, typer.Option("--version", help="The model's version.")]
+Column = Annotated[str | None, typer.Option(help="The column's name; else guessed.")]
+
+
+def build(
+    file: Annotated[Path, typer.Argument(help="Parquet, CSV, JSON lines or Arrow.")],
+    model: Model,
+    version: Version = "",
+    roles: Annotated[
+        Path | None, typer.Option("--roles", "--config", help="YAML of column roles.")
+    ] = None,
+    prediction_column: Column = None,
+    score_column: Column = None,
+    id_column: Column = None,
+    time_column: Column = None,
+    label_column: Column = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The positive class; else the greater of two.")
+    ] = None,
+    kind: Annotated[
+        LabelKind | None, typer.Option(help="What the labels are; else guessed from them.")
+    ] = None,
+    segment_by: Annotated[
+        list[str] | None,
+        typer.Option("--segment-by", metavar="COLUMN", help="A column to segment by; repeat."),
+    ] = None,
+    feature: Annotated[
+        list[str] | None, typer.Option("--feature", help="The only features; repeat.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", help="Columns of no role; repeat.")
+    ] = None,
+    provenance: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Kept with it; repeat.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write it; - is stdout.")
+    ] = None,
+) -> None:
+    """Build a profile from a table of reference rows and write it to a file.
+
+    What each column is taken for is told on stderr; the label, the id and the time are never
+    features. Labels add the model's own performance to the profile and, where a binary model
+    has scores, what it takes to estimate performance before labels arrive.
+    """
+    document = read_roles(roles)
+    given = document.options()
+    options = replace(
+        given,
+        prediction=prediction_column or given.prediction,
+        score=score_column or given.score,
+        id=id_column or given.id,
+        time=time_column or given.time,
+        label=label_column or given.label,
+        features=[*given.features, *(feature or ())],
+        ignore=[*given.ignore, *(ignore or ())],
+    )
+    with Console(stderr=True).status(f"reading {file}"):
+        table = read_table(file)
+        found = assign_roles(table, options)
+        _tell(found, table.num_rows)
+        columns = variables(table, found)
+        label = _label(table, found, kind or document.kind, positive or document.positive)
+        segments = [
+            segment_column(table, found, name)
+            for name in (*document.segment_by, *(segment_by or ()))
+        ]
+        profile = build_profile(
+            ModelKey(model, version),
+            columns,
+            bins=document.bins,
+            categories=document.categories,
+            kinds={_named(name, columns): what for name, what in document.kinds.items()},
+            label=label,
+            segments={name: values_of(table, column) for name, column in segments},
+            created_ms=time.time_ns() // 1_000_000,
+            provenance={"file": file.name, **document.provenance, **_pairs(provenance)},
+        )
+    _tell_more(profile)
+    _write(profile, output)
+
+
+def _label(table: pa.Table, roles: Roles, kind: str, positive: str) -> LabelColumn | None:
+    """The labels; InputError where something is said of labels and there are none."""
+    if roles.label is not None:
+        return LabelColumn(values_of(table, roles.label), kind, positive)
+    if kind or positive:
+        raise InputError("there is no column of labels; name it with --label-column")
+    return None
+
+
+def _tell(roles: Roles, rows: int) -> None:
+    say(f"{rows:,} rows")
+    for name in ("prediction", "score", "id", "time", "label"):
+        column = getattr(roles, name)
+        say(f"  {name:<10} {column if column is not None else '-'}")
+    if roles.scores:
+        say(f"  scores     {', '.join(f'{k}: {c}' for k, c in sorted(roles.scores.items()))}")
+    say(f"  features   {', '.join(roles.features) or '-'}")
+    for column, reason in roles.left_out.items():
+        say(f"  left out   {column}: {reason}")
+
+
+def _tell_more(profile: Profile) -> None:
+    outcome = profile.outcome
+    if outcome is not None:
+        classes = ", ".join(outcome.classes)
+        if outcome.kind == LabelKind.BINARY:
+            classes = f"positive {outcome.classes[1]}, negative {outcome.classes[0]}"
+        say(f"  outcome    {outcome.kind}, {outcome.rows:,} labels" + (classes and f": {classes}"))
+        if outcome.calibration:
+            say(f"  calibrated over {len(outcome.calibration)} bins of the score")
+    for column, values in profile.segments:
+        say(f"  segments   {column}: {', '.join(values)}")
+
+
+def _named(name: str, columns: dict[str, Any]) -> str:
+    """The variable that a role file's kind is for, by its name or a feature's own name."""
+    for candidate in (f"features.{name}", name):
+        if candidate in columns:
+            return candidate
+    raise InputError(f"kinds names {name!r}, which is no variable; there are {', '.join(columns)}")
+
+
+def _pairs(texts: Sequence[str] | None) -> dict[str, str]:
+    pairs = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise InputError(f"--provenance {text}: write KEY=VALUE, such as git=1a2b3c")
+        pairs[key] = value
+    return pairs
+
+
+def _write(profile: Profile, output: Path | None) -> None:
+    value = schemas.encode_json("reference_profile", profile_to_record(profile))
+    if output == Path("-"):
+        print(value.decode())
+        return
+    safe = "".join(c if c.isalnum() or c in "-_.@" else "_" for c in str(profile.model))
+    path = output or Path(f"{safe}.profile.json")
+    try:
+        path.write_bytes(value + b"\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    say(f"{profile.model}: profile {profile.hash} is in {path}")
