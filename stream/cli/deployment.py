@@ -80,7 +80,7 @@ def models_with_windows(settings: Settings, models: Collection[str]) -> set[str]
 
 def has_windows(settings: Settings, model: ModelKey) -> bool:
     """Whether a window of this model@version was ever emitted."""
-    wanted = str(model).encode()
+    wanted = model.key.encode()
     for message in read_topic(settings, "windows", from_beginning=True, follow=False):
         key, value = message.key(), message.value()
         if key == wanted and value is not None and _field(value, "model") == model.model:

@@ -62,6 +62,12 @@ class ModelKey(NamedTuple):
     version: str
 
     def __str__(self) -> str:
+        """For people: `credit@3`, or `credit` where there is no version."""
+        return self.key if self.version else self.model
+
+    @property
+    def key(self) -> str:
+        """For records: `model@version`, also where the version is empty."""
         return f"{self.model}@{self.version}"
 
 

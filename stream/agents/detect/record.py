@@ -58,7 +58,7 @@ def window_record(result: WindowResult) -> dict[str, Any]:
 def window_output(result: WindowResult) -> Output:
     """The window for the topic `windows`, keyed by its model@version."""
     value = orjson.dumps(window_record(result), option=orjson.OPT_SORT_KEYS)
-    return Output("windows", str(result.model).encode(), value, _JSON)
+    return Output("windows", result.model.key.encode(), value, _JSON)
 
 
 def alert_output(result: WindowResult, change: Change, event_source: str) -> Output:
@@ -69,7 +69,7 @@ def alert_output(result: WindowResult, change: Change, event_source: str) -> Out
             source=event_source,
             type=f"io.driftstream.incident.{change.state.value}.v1",
             data=orjson.dumps(_alert(result, change), option=orjson.OPT_SORT_KEYS),
-            subject=str(result.model),
+            subject=result.model.key,
             time=cloudevents.event_time(change.at_ms),
             dataschema=cloudevents.schema_uri("alert"),
         )

@@ -29,7 +29,7 @@ _LEFT_OUT_EMPTY = ("outcome", "segments")  # profiles without them were hashed b
 
 def profile_key(profile: Profile) -> bytes:
     """The profile's key in the `profiles` topic: model@version/hash."""
-    return f"{profile.model}/{profile.hash}".encode()
+    return f"{profile.model.key}/{profile.hash}".encode()
 
 
 def profile_to_record(profile: Profile) -> dict[str, Any]:
