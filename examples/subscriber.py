@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import signal
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from stream.client import Alert, AlertSubscriber
 def show(alert: Alert) -> None:
     """Prints the alert in a line, and the variables behind it."""
     at = datetime.fromtimestamp(alert.at_ms / 1_000, tz=UTC).isoformat(timespec="seconds")
-    name = f"{alert.model}@{alert.version}"
+    name = f"{alert.model}@{alert.version}" if alert.version else alert.model
     print(f"{at} {alert.severity.upper():8} {alert.state:8} {name}: {alert.summary}")
     for item in alert.evidence[:5]:
         print(f"    {item.name}: {item.score} {item.value} (threshold {item.threshold})")
@@ -49,8 +48,7 @@ def main() -> None:
         models=options.model,
         severity=options.severity,
     ) as subscriber:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: subscriber.stop())
+        subscriber.stop_on_signals()
         for alert in subscriber.alerts(timeout=options.timeout):
             show(alert)
             if options.run:

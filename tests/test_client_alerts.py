@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -198,3 +201,37 @@ def test_stop_ends_a_waiting_run_even_without_a_broker() -> None:
 def test_wrong_settings_are_refused(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         AlertSubscriber(bootstrap_servers="127.0.0.1:1", **settings)
+
+
+_LOOP = """
+from stream.client import AlertSubscriber
+with AlertSubscriber(bootstrap_servers="127.0.0.1:1") as alerts:
+    alerts.stop_on_signals()
+    print("waiting", flush=True)
+    for alert in alerts:
+        print(alert)
+print("ended", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_loop_cleanly(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _LOOP], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(number)
+    printed, errors = process.communicate(timeout=10)
+    assert (process.returncode, printed) == (0, "ended\n"), errors
+    assert "Traceback" not in errors
+
+
+def test_closing_puts_the_signals_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    subscriber = AlertSubscriber(bootstrap_servers="127.0.0.1:1")
+    subscriber.stop_on_signals()
+    subscriber.stop_on_signals()
+    assert signal.getsignal(signal.SIGINT) != before
+    subscriber.close()
+    assert signal.getsignal(signal.SIGINT) == before

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from types import TracebackType
-from typing import NamedTuple, Self
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple, Self
 
 from confluent_kafka import Message
 
@@ -82,6 +83,7 @@ class AlertSubscriber:
         )
         self._seen = Seen()
         self._stopped = threading.Event()
+        self._handlers: dict[int, Any] = {}  # those that `stop_on_signals` has replaced
         self._open: Alert | None = None  # given out, and not known to be handled
         self._handled = self._filtered = self._duplicates = self._skipped = 0
 
@@ -152,9 +154,19 @@ class AlertSubscriber:
         """Ends `run`, `poll` and iteration within half a second; any thread may call it."""
         self._stopped.set()
 
+    def stop_on_signals(self) -> None:
+        """Lets Ctrl-C and SIGTERM end `run`, `poll` and iteration as `stop` does.
+
+        The alert in hand is handled to its end; a second signal acts as it did before. To be
+        called from the main thread; `close` puts things back.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers.setdefault(number, signal.signal(number, self._heard_signal))
+
     def close(self) -> None:
         """Leaves the group. An alert that nobody has said to be handled comes again."""
         self.stop()
+        self._restore_signals()
         self._feed.close()
 
     def __enter__(self) -> Self:
@@ -167,6 +179,14 @@ class AlertSubscriber:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _heard_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop()
+        self._restore_signals()
+
+    def _restore_signals(self) -> None:
+        while self._handlers:
+            signal.signal(*self._handlers.popitem())
 
     def _admit(self, message: Message) -> Alert | None:
         """The alert of a record that is to be given out; others are counted and done with."""
