@@ -17,7 +17,7 @@ from confluent_kafka import (
 )
 
 from stream.adapters.kafka.clients import Connection
-from stream.adapters.kafka.codes import END
+from stream.adapters.kafka.codes import END, said
 from stream.core.errors import BrokerError, TopicError
 from stream.settings import Settings
 from stream.topics import real_name
@@ -77,7 +77,7 @@ def _assign(consumer: Consumer, name: str, *, from_beginning: bool) -> set[int]:
         known = consumer.list_topics(name, timeout=_ASK_SECONDS).topics[name]
     except KafkaException as error:
         raise BrokerError(
-            f"Kafka does not answer: {error.args[0]}; is the broker up, and is its address right?"
+            f"Kafka does not answer: {said(error)}; is the broker up, and is its address right?"
         ) from error
     if known.error is not None or not known.partitions:
         raise TopicError(f"there is no topic {name}: `driftstream topics create` makes it")
@@ -100,5 +100,7 @@ def _ended(message: Message, waiting: set[int]) -> bool:
     if error.code() == END:
         waiting.discard(message.partition() or 0)
     elif not error.retriable():
-        raise BrokerError(f"{message.topic()} cannot be read: {error}") from KafkaException(error)
+        raise BrokerError(f"{message.topic()} cannot be read: {said(error)}") from KafkaException(
+            error
+        )
     return True

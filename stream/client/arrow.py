@@ -79,7 +79,8 @@ class ArrowPacker:
         except KafkaException as fault:
             return f"the number of partitions isn't known: {fault.args[0].str()}"
         if known.error is not None or not known.partitions:
-            return f"the topic cannot be used: {known.error}; `driftstream topics create` makes it"
+            why = known.error.str() if known.error is not None else "it has no partitions"
+            return f"the topic cannot be used: {why}; `driftstream topics create` makes it"
         self._partitions = len(known.partitions)
         self.fewest = max(1, min(self._batch_rows * self._partitions, self._most_rows))
         return None

@@ -15,7 +15,7 @@ from confluent_kafka import (
 )
 
 from stream.client.notices import LIBRDKAFKA_LOG, Notices
-from stream.client.options import KafkaValue
+from stream.client.options import KafkaValue, refusal
 from stream.core.errors import BrokerError, ConfigError, FatalBrokerError
 
 __all__ = ["Feed"]
@@ -60,7 +60,7 @@ class Feed:
         try:
             self._consumer = Consumer({"logger": LIBRDKAFKA_LOG, **properties})
         except (KafkaException, TypeError, ValueError) as refused:
-            raise ConfigError(f"kafka: librdkafka refuses a property: {refused}") from refused
+            raise refusal(refused) from refused
 
     def connect(self, seconds: float) -> bool:
         """True once partitions are assigned and their places known; tries for so long."""

@@ -12,8 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from stream.client.buffer import Buffer, Entry
 from stream.client.notices import LIBRDKAFKA_LOG, Notices
-from stream.client.options import Options
-from stream.core.errors import ConfigError
+from stream.client.options import Options, refusal
 
 __all__ = ["Counters", "Feeder", "Packer", "Record"]
 
@@ -139,7 +138,7 @@ class Feeder:
         try:
             return Producer({"logger": LIBRDKAFKA_LOG, **properties})
         except (KafkaException, TypeError, ValueError) as refused:
-            raise ConfigError(f"kafka: librdkafka refuses a property: {refused}") from refused
+            raise refusal(refused) from refused
 
     def _run(self) -> None:
         producer = self.producer
@@ -147,7 +146,8 @@ class Feeder:
         while not self._is_done():
             try:
                 self._turn(producer)
-            except Exception as fault:  # noqa: BLE001  # a thread's boundary; a user's callback
+            except Exception as fault:  # noqa: BLE001  # librdkafka runs users' callbacks (statistics,
+                # tokens) within poll: what they raise must not end the thread that sends rows
                 self.notices.warn("fault", f"{self._options.topic}: {fault!r}")
                 self._pause(_RETRY_SECONDS)
             self._tell()

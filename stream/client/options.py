@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from confluent_kafka import KafkaError
+
 from stream.core.errors import ConfigError
 
-__all__ = ["Format", "KafkaValue", "OnFull", "Options", "connection", "topic_name"]
+__all__ = ["Format", "KafkaValue", "OnFull", "Options", "connection", "refusal", "topic_name"]
 
 Format = Literal["json", "avro", "arrow"]
 OnFull = Literal["drop_oldest", "block", "raise"]
@@ -136,3 +138,10 @@ def _check_seconds(name: str, value: object) -> None:
         return
     if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
         raise ConfigError(f"{name}: is {value!r}, wants a number of seconds, 0 or more")
+
+
+def refusal(refused: Exception) -> ConfigError:
+    """What librdkafka has against a property, in its own words."""
+    cause = refused.args[0] if refused.args else refused
+    why = cause.str() if isinstance(cause, KafkaError) else cause
+    return ConfigError(f"kafka: librdkafka refuses a property: {why}")

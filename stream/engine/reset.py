@@ -27,6 +27,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 from confluent_kafka.cimpl import NewTopic
 
 from stream.adapters.kafka.clients import Connection
+from stream.adapters.kafka.codes import said
 from stream.adapters.kafka.offsets import Partition, beginnings, ends, partition_counts
 from stream.core.errors import BrokerError, ConfigError, StateError, TopicError
 from stream.core.records import Source
@@ -73,7 +74,7 @@ def reset_state(
         _record(producer, settings, agent.name, positions)
     except (KafkaException, FutureTimeoutError) as error:
         raise BrokerError(
-            f"the state of {agent.name} is not reset, run it again: {error}"
+            f"the state of {agent.name} is not reset, run it again: {said(error)}"
         ) from error
     _log.warning("state of %s reset to %s: %d tasks", agent.name, to, tasks)
     return {
@@ -171,7 +172,7 @@ def _record(
         by_task.setdefault(task, {})[name.removeprefix(settings.prefix)] = at
     producer.init_transactions(_SECONDS)
     producer.begin_transaction()
-    for task, said in by_task.items():
-        value = orjson.dumps(said)
+    for task, known in by_task.items():
+        value = orjson.dumps(known)
         producer.produce(settings.changelog(agent), value, POSITIONS, task)
     producer.commit_transaction(_SECONDS)

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.clients import Connection
+from stream.adapters.kafka.codes import said
 from stream.core.errors import BrokerError, ConfigError, FatalBrokerError, StateError, TopicError
 from stream.engine.agent import Agent
 from stream.engine.observer import EngineObserver, SilentObserver
@@ -69,7 +70,7 @@ class Runner:
         except (BrokerError, KafkaException) as error:
             if not stop.is_set():
                 raise
-            _log.warning("%s leaves without a last commit: %s", self._agent.name, error)
+            _log.warning("%s leaves without a last commit: %s", self._agent.name, said(error))
         finally:
             self._say_ready(False)
             session.close()
@@ -85,7 +86,7 @@ class Runner:
         except (BrokerError, KafkaException) as error:
             if stop.is_set():
                 raise
-            _log.warning("%s goes back to its last commit: %s", self._agent.name, error)
+            _log.warning("%s goes back to its last commit: %s", self._agent.name, said(error))
             reason = "kafka"
         except Exception as error:  # noqa: BLE001  # the agent's boundary: logged, raised at last
             self._count(session, error)
@@ -108,7 +109,7 @@ class Runner:
             except FatalBrokerError:
                 raise
             except (BrokerError, KafkaException) as error:
-                _log.warning("%s waits for Kafka: %s", agent.name, error)
+                _log.warning("%s waits for Kafka: %s", agent.name, said(error))
                 stop.wait(pace.backoff())
         return None
 
@@ -132,7 +133,7 @@ class Runner:
         )
         try:
             session.begin()
-        except Exception:
+        except Exception:  # of whatever kind: its clients must not outlive it; raised again
             session.close()
             raise
         return session

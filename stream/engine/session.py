@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.broadcast import BroadcastReader
 from stream.adapters.kafka.clients import Connection
+from stream.adapters.kafka.codes import said
 from stream.core.errors import BrokerError, FatalBrokerError
 from stream.core.records import Output, Slice, Source
 from stream.engine.agent import Agent, Broadcast, Commit, Pausing
@@ -202,7 +203,7 @@ class Session:
         except FatalBrokerError:
             raise
         except (BrokerError, KafkaException) as error:
-            _log.warning("%s: nothing committed on revocation: %s", self._agent.name, error)
+            _log.warning("%s: nothing committed on revocation: %s", self._agent.name, said(error))
             self._abort("revoked")
             return False
         return True
@@ -215,8 +216,8 @@ class Session:
             self._transaction.abort()
         except (BrokerError, KafkaException) as error:
             raise FatalBrokerError(
-                f"a transaction could not be aborted: {error}. Start the worker again; it goes "
-                "on from the last commit"
+                f"a transaction could not be aborted: {said(error)}. Start the worker again; it "
+                "goes on from the last commit"
             ) from error
 
     def _hear_if_old(self) -> bool:
@@ -274,12 +275,12 @@ class Session:
     def _judge(self, message: Message, error: KafkaError) -> None:
         if error.fatal():
             raise FatalBrokerError(
-                f"the consumer is beyond repair: {error}. Start the worker again"
+                f"the consumer is beyond repair: {said(error)}. Start the worker again"
             )
         if error.retriable():
             _log.warning("%s: %s", error.name(), error.str())
             return
-        raise BrokerError(f"cannot consume {message.topic() or 'the input topics'}: {error}")
+        raise BrokerError(f"cannot consume {message.topic() or 'the input topics'}: {said(error)}")
 
     def _raise_from_group(self) -> None:
         error, self._assignment.error = self._assignment.error, None

@@ -14,7 +14,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from stream.adapters.kafka.codes import END
+from stream.adapters.kafka.codes import END, said
 from stream.adapters.kafka.offsets import Partition, ends
 from stream.core.errors import BrokerError
 
@@ -78,5 +78,5 @@ def read_on(consumer: Consumer, positions: dict[Partition, int], seconds: float)
         elif error.code() == END:
             positions[one] = max(positions[one], offset)
         elif not error.retriable():
-            raise BrokerError(f"{one[0]} cannot be read: {error}") from KafkaException(error)
+            raise BrokerError(f"{one[0]} cannot be read: {said(error)}") from KafkaException(error)
     return records

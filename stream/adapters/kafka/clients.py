@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from stream.adapters.kafka.codes import said
 from stream.adapters.kafka.log import ClientErrors, kafka_logger
 from stream.core.errors import ConfigError
 
@@ -112,4 +113,4 @@ class Connection:
 
 
 def _refused(error: KafkaException) -> ConfigError:
-    return ConfigError(f"librdkafka refuses a kafka setting: {error.args[0]}")
+    return ConfigError(f"librdkafka refuses a kafka setting: {said(error)}")

@@ -1,10 +1,10 @@
-"""Error codes that librdkafka makes itself, under public names (its own begin with `_`)."""
+"""librdkafka's errors: its own codes under public names, and what an error says to people."""
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
-__all__ = ["AUTHENTICATION", "AWAY", "CREDENTIALS", "END", "FENCED"]
+__all__ = ["AUTHENTICATION", "AWAY", "CREDENTIALS", "END", "FENCED", "said"]
 
 # ruff: noqa: SLF001  # the underscore marks librdkafka's own codes, which have no other name
 END = KafkaError._PARTITION_EOF
@@ -19,3 +19,15 @@ CREDENTIALS = frozenset(
         KafkaError.UNSUPPORTED_SASL_MECHANISM,
     }
 )
+
+
+def said(error: BaseException | KafkaError) -> str:
+    """An error in words: those of the KafkaError in a KafkaException, any other's own.
+
+    >>> said(KafkaException(KafkaError(KafkaError._TRANSPORT, "broker is gone")))
+    'broker is gone'
+    """
+    cause = error.args[0] if isinstance(error, KafkaException) and error.args else error
+    if isinstance(cause, KafkaError):
+        return cause.str()
+    return str(cause) or ("no answer in time" if isinstance(cause, TimeoutError) else repr(cause))

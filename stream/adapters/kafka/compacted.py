@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from stream.adapters.kafka.clients import Connection
+from stream.adapters.kafka.codes import said
 from stream.adapters.kafka.log import kafka_logger
 from stream.core.errors import BrokerError, ConfigError, DriftstreamError
 
@@ -41,7 +42,8 @@ def publish(connection: Connection, topic: str, records: Mapping[bytes, bytes]) 
 
     def reported(error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            failures.append(f"{(_bytes(message.key()) or b'').decode(errors='replace')}: {error}")
+            key = (_bytes(message.key()) or b"").decode(errors="replace")
+            failures.append(f"{key}: {said(error)}")
 
     producer = _producer(connection)
     for key, value in records.items():
@@ -54,7 +56,7 @@ def publish(connection: Connection, topic: str, records: Mapping[bytes, bytes]) 
                 on_delivery=reported,
             )
         except KafkaException as error:
-            raise _refused(topic, f"{key.decode(errors='replace')}: {error.args[0]}") from error
+            raise _refused(topic, f"{key.decode(errors='replace')}: {said(error)}") from error
     waiting = producer.flush(_SECONDS)
     if failures:
         raise _refused(topic, failures[0])
@@ -78,7 +80,7 @@ def _producer(connection: Connection) -> Producer:
             error_cb=connection.errors,
         )
     except KafkaException as error:
-        raise ConfigError(f"librdkafka refuses a kafka setting: {error.args[0]}") from error
+        raise ConfigError(f"librdkafka refuses a kafka setting: {said(error)}") from error
 
 
 def _refused(topic: str, problem: str) -> DriftstreamError:

@@ -121,7 +121,7 @@ class LocalKafka:
                 node.start()
             for plan in self._plans:
                 self._await_ready(plan, self._plans)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no process or port may stay behind; raised again
             self.stop()
             raise
 

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicParti
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # its public name is not exported
 
+from stream.adapters.kafka.codes import said
 from stream.core.errors import BrokerError
 
 __all__ = ["Partition", "beginnings", "committed", "ends", "partition_counts", "stable_ends"]
@@ -117,4 +118,4 @@ def _look_again(admin: AdminClient) -> None:
 
 
 def _failed(doing: str, error: Exception) -> BrokerError:
-    return BrokerError(f"Kafka did not {doing}: {error}; is the broker up and reachable?")
+    return BrokerError(f"Kafka did not {doing}: {said(error)}; is the broker up and reachable?")
