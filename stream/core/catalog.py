@@ -54,6 +54,13 @@ class Profiles:
                 return self.entries[index]
         return None
 
+    def published(self, model: ModelKey) -> Profile | None:
+        """The model's published profile, in force or not yet; it has at most one."""
+        timeline = self._timeline.get(model)
+        if not timeline or self.entries[timeline[-1]].warmed_up:
+            return None
+        return self.entries[timeline[-1]]
+
     def find(self, model: ModelKey, content_hash: str) -> Profile | None:
         """The profile with this content, in force or not."""
         index = self._by_hash.get((model, content_hash))
@@ -72,10 +79,15 @@ class _Change:
 
 
 class Monitors:
-    """Every monitor heard of; a change applies from its `effective_from_ms`."""
+    """Every monitor heard of; a change applies from its `effective_from_ms`.
+
+    `default` is in force where no other is. `changes` counts what was heard: what is made from
+    monitors is made anew when it has moved.
+    """
 
     def __init__(self, default: MonitorSpec | None = None) -> None:
-        self._default = default or MonitorSpec()
+        self.default = default or MonitorSpec()
+        self.changes = 0
         self._changes: dict[str, list[_Change]] = {}
 
     def hear(self, spec: MonitorSpec) -> None:
@@ -83,13 +95,18 @@ class Monitors:
         changes = self._changes.setdefault(spec.model, [])
         changes[:] = [c for c in changes if c.effective_from_ms < spec.effective_from_ms]
         changes.append(_Change(spec.effective_from_ms, spec))
+        self.changes += 1
+
+    def specs(self, model: str) -> tuple[MonitorSpec, ...]:
+        """The model's own monitors that are known, by `effective_from_ms`; each until the next."""
+        return tuple(change.spec for change in self._changes.get(model, ()))
 
     def at(self, model: str, time_ms: int) -> MonitorSpec:
         """The monitor in force for the model at `time_ms`, the default one if there is none."""
         for change in reversed(self._changes.get(model, ())):
             if change.effective_from_ms <= time_ms:
                 return change.spec
-        return self._default
+        return self.default
 
     def replaced_at(self, model: str, time_ms: int) -> int | None:
         """When the monitor in force at `time_ms` is replaced by the next, None if it stays."""
