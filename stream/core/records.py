@@ -121,10 +121,7 @@ class Overrides:
 
 
 class Wants(NamedTuple):
-    """What a model's rows must carry besides variables: `Served`, and in it these columns.
-
-    `plain` names features and `tags.NAME`; with `bodies` the rows' JSON is kept too.
-    """
+    """What a model's rows carry besides variables: `Served`, in it these columns and the JSON."""
 
     plain: tuple[str, ...] = ()
     bodies: bool = False
@@ -211,10 +208,7 @@ class RawBatch:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A slice after decoding: every record is in a batch, in `rejected`, or (by rows) in both.
-
-    Records of the topic `labels` are in `labels` instead of a batch; None where there are none.
-    """
+    """A slice decoded: a record is in a batch or in `labels`, rejected, or (by rows) both."""
 
     batches: tuple[Batch, ...]
     raw: tuple[RawBatch, ...]

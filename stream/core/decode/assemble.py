@@ -15,11 +15,13 @@ import numpy.typing as npt
 from stream.core.decode.checks import Bad, checked
 from stream.core.decode.fields import RefusedError
 from stream.core.decode.limits import DecodeLimits
-from stream.core.decode.plan import Plan, Reader
+from stream.core.decode.plan import Plan, Reader, Shape
 from stream.core.decode.plans import NO_PLAN, Plans
 from stream.core.decode.rows import LACKS_FEATURES, Rows, plain_batches, without
-from stream.core.decode.stack import Planned, batch_of
+from stream.core.decode.serve import Fields, Serving, with_served
+from stream.core.decode.stack import Planned, batch_of, feature_of
 from stream.core.decode.text import drain, plain_features
+from stream.core.decode.values import Values
 from stream.core.errors import Reason, Rejected
 from stream.core.records import CARRIES_FEATURES, Batch, Int64s, RawBatch
 
@@ -34,6 +36,7 @@ class Parsed:
     timestamp_ms   (n,) int64  the broker's clock
     dicts          features are dicts, not text
     whole          the reader that read the features too, in one pass, or None
+    texts          the slice's values, None where `dicts`
     """
 
     record: npt.NDArray[np.int32]
@@ -42,6 +45,7 @@ class Parsed:
     timestamp_ms: Int64s
     dicts: bool = False
     whole: Reader | None = None
+    texts: Sequence[bytes | None] | None = None
 
 
 @dataclass(slots=True)
@@ -58,19 +62,25 @@ class Assembled:
     misread: bool = False
 
 
-def assemble(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> Assembled:
+def assemble(parsed: Parsed, plans: Plans, values: Values, limits: DecodeLimits) -> Assembled:
     """Batches, raw batches and rejections of the rows, each in the records' order."""
     done = Assembled()
     if not parsed.envelopes:
         return done
-    rows, bad = _checked(parsed, plans, limits)
+    fields = Fields(*zip(*map(msgspec.structs.astuple, parsed.envelopes), strict=True))
+    rows, bad = _checked(parsed, fields, plans, limits)
     if parsed.whole is not None and not plans.all_by(parsed.whole, rows.entry):
         done.misread = True
         return done
+    serving = None
+    if plans.serving:
+        predicted = parsed.carries.astype(np.bool_)
+        serving = Serving(parsed.record, predicted, fields, parsed.texts, plans, values)
     rows = without(rows, bad, done.rejected)
     unplanned = rows.entry == NO_PLAN
     if unplanned.any():
-        done.raw.extend(plain_batches(rows.keep(unplanned), limits, done.rejected))
+        raw = plain_batches(rows.keep(unplanned), limits, done.rejected)
+        done.raw.extend(raw if serving is None else [with_served(each, serving) for each in raw])
         rows = rows.keep(~unplanned)
     if not len(rows.record):
         return done
@@ -84,16 +94,17 @@ def assemble(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> Assembled:
             read = drain(map(readers[0], rows.features))
         else:
             read = drain(map(call, readers, rows.features))
-    _planned_rows(rows, own, *read, limits, done)
+    _planned_rows(rows, own, *read, limits, serving, done)
     if done.raw:
         done.only = None
     return done
 
 
-def _checked(parsed: Parsed, plans: Plans, limits: DecodeLimits) -> tuple[Rows, Bad]:
+def _checked(
+    parsed: Parsed, fields: Fields, plans: Plans, limits: DecodeLimits
+) -> tuple[Rows, Bad]:
     """All rows, with the catalog's entry that reads each, and what is wrong with envelopes."""
-    columns = zip(*map(msgspec.structs.astuple, parsed.envelopes), strict=True)
-    ids, models, times, versions, features, predictions, scores, *_ = columns
+    ids, models, times, versions, features, predictions, scores, *_ = fields
     event_time_ms, bad = checked(ids, times, parsed.timestamp_ms, limits)
     if dict in set(map(type, scores)):
         for i, score in enumerate(scores):
@@ -114,6 +125,7 @@ def _planned_rows(
     features: Sequence[Any],
     refused: list[int],
     limits: DecodeLimits,
+    serving: Serving | None,
     done: Assembled,
 ) -> None:
     """Batches of rows that were read by their plans, one for each shape."""
@@ -131,20 +143,29 @@ def _planned_rows(
     shapes = dict.fromkeys(map(attrgetter("shape"), unique))
     for shape in shapes:
         if len(shapes) == 1:
-            done.batches.append(batch_of(shape, _planned(rows, own, features, unknown)))
+            part = _planned(rows, own, features, unknown)
+            done.batches.append(_batch(shape, part, rows.models, serving))
             break
         mask = np.array([plan.shape == shape for plan in own], dtype=np.bool_)
         flags = mask.tolist()
+        kept = rows.keep(mask)
         part = _planned(
-            rows.keep(mask),
+            kept,
             list(compress(own, flags)),
             list(compress(features, flags)),
             None if unknown is None else unknown[mask],
         )
-        done.batches.append(batch_of(shape, part))
+        done.batches.append(_batch(shape, part, kept.models, serving))
     if refused:
         for plan in noted:
             plan.learn()
+
+
+def _batch(shape: Shape, rows: Planned, models: Sequence[str], serving: Serving | None) -> Batch:
+    if serving is None:
+        return batch_of(shape, rows)
+    served = serving.served(rows.record, models, lambda name: feature_of(rows, name))
+    return batch_of(shape, rows, served)
 
 
 def _settle(

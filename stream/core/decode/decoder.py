@@ -20,9 +20,10 @@ from stream.core.decode.limits import DecodeLimits
 from stream.core.decode.plan import Reader
 from stream.core.decode.plans import Plans
 from stream.core.decode.text import drain, nan_as_null, plain_envelope, read_envelope
+from stream.core.decode.values import Values
 from stream.core.errors import Rejected
 from stream.core.labels import Labels
-from stream.core.records import CARRIES_PREDICTION, Decoded, Slice
+from stream.core.records import CARRIES_PREDICTION, Decoded, Slice, Wants
 
 __all__ = ["Decoder"]
 
@@ -40,6 +41,10 @@ class Decoder:
     `registry` knows the schemas of framed Avro rows, `schemas` holds our own ones parsed, by
     name (`prediction`, `feature_row`, `label`). One thread at a time. Its memory is bounded by
     the catalog and by `limits`.
+
+    `wants` tells what a model's rows must carry besides variables (`records.Served`), None
+    for nothing. It is asked once a model, and again after `ask_again`; its answer must hold
+    for all rows of the model, whatever their time.
     """
 
     def __init__(
@@ -48,15 +53,21 @@ class Decoder:
         registry: SchemaSource | None = None,
         schemas: Mapping[str, dict[str, Any]] | None = None,
         limits: DecodeLimits | None = None,
+        wants: Callable[[str], Wants | None] | None = None,
     ) -> None:
         self._limits = limits or DecodeLimits()
-        self._plans = Plans(profiles, self._limits.max_features)
+        self._plans = Plans(profiles, self._limits.max_features, wants)
+        self._values = Values()
         own = schemas or {}
         self._avro_reader = AvroReader(registry, own, ROW_FIELDS, self._converted)
         self._labels = LabelReader(registry, own, self._limits)
         self._arrow_reader = ArrowReader(self._plans, self._limits)
         self._guess: Reader | None = None
         self._often_nan = False  # read literals of NaN as null before rows are refused for them
+
+    def ask_again(self) -> None:
+        """What models want may have changed: from the next slice on `wants` is asked anew."""
+        self._plans.ask_again()
 
     def decode(self, slice_: Slice) -> Decoded:
         """Every record of the slice in a batch, in a raw batch or among the rejected.
@@ -136,7 +147,7 @@ class Decoder:
             timestamp_ms=slice_.timestamp_ms[record],
             dicts=True,
         )
-        done = assemble(parsed, self._plans, self._limits)
+        done = assemble(parsed, self._plans, self._values, self._limits)
         done.rejected.extend(rejected)
         return done
 
@@ -162,8 +173,9 @@ class Decoder:
             carries=carries[record],
             timestamp_ms=slice_.timestamp_ms[record],
             whole=guess,
+            texts=slice_.values,
         )
-        done = assemble(parsed, self._plans, self._limits)
+        done = assemble(parsed, self._plans, self._values, self._limits)
         if refused:
             done.rejected.extend(rejected)
         return done

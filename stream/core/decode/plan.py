@@ -8,7 +8,7 @@ equal field names, so that their rows are taken apart together.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -99,9 +99,17 @@ class Plan:
     64 names), so that a producer that always sends them isn't slow for ever. What is learned
     changes speed only, never a result. Models whose features have the same names share a
     Reader through `readers`: many types would overrun the interpreter's attribute cache.
+    Features in `wanted` that the profile doesn't know are read from the start.
     """
 
-    def __init__(self, entry: int, profile: Profile, max_features: int, readers: Readers) -> None:
+    def __init__(
+        self,
+        entry: int,
+        profile: Profile,
+        max_features: int,
+        readers: Readers,
+        wanted: Iterable[str] = (),
+    ) -> None:
         self.entry = entry
         self.profile = profile
         self.shape = Shape(
@@ -115,7 +123,7 @@ class Plan:
         self._categorical = _features(profile.categorical, self.shape.categorical, "c")
         self._known = frozenset((*self._numeric, *self._categorical))
         self._wide: set[str] = set()
-        self._extras: list[str] = []
+        self._extras: list[str] = [name for name in wanted if name not in self._known]
         self._candidates: dict[str, int] = {}
         self._build()
 
@@ -125,17 +133,21 @@ class Plan:
         return np.array([variable.size for variable in self.profile.numeric], dtype=np.int64)
 
     def loose(self, features: Mapping[str, Scalar]) -> tuple[Any, int]:
-        """The features as a struct whose fields may hold any scalar, and how many are unknown.
+        """The features as a struct whose fields may hold any scalar, and how many it lacks.
 
-        An unknown feature that is null counts as absent.
+        A feature that is null counts as absent.
         """
         numeric = [_or_nan(features.get(name)) for name in self._numeric]
-        row = self.reader.struct(*numeric, *[features.get(name) for name in self._categorical])
+        others = [features.get(name) for name in (*self._categorical, *self._extras)]
         unknown = 0
         for name, value in features.items():
-            if name not in self._known and value is not None:
+            if name not in self._fields and value is not None:
                 unknown += 1
-        return row, unknown
+        return self.reader.struct(*numeric, *others), unknown
+
+    def field_of(self, name: str) -> str | None:
+        """The struct's field that holds a feature, None where its values are not kept."""
+        return self._fields.get(name)
 
     def note(self, features: Mapping[str, Scalar]) -> None:
         """Remembers why the fast road refused these features, though they are good."""
@@ -177,6 +189,7 @@ class Plan:
         fields += [(field, FieldValue, None) for field in others]
         names = {**self._numeric, **self._categorical, **extras}
         self.extras = len(extras)
+        self._fields = names
         key = (tuple(names.items()), frozenset(self._wide))
         reader = self._readers.get(key)
         if reader is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from operator import attrgetter
 from typing import Final
@@ -13,20 +13,29 @@ import numpy.typing as npt
 
 from stream.core.catalog import Profiles
 from stream.core.decode.plan import Plan, Reader, Readers
-from stream.core.records import Int64s, ModelKey
+from stream.core.records import Int64s, ModelKey, Wants
 
-__all__ = ["NO_PLAN", "Plans", "model_key"]
+__all__ = ["NO_PLAN", "TAG_PREFIX", "Plans", "model_key"]
 
 NO_PLAN: Final = -1
+TAG_PREFIX: Final = "tags."
+_MAX_WANTS: Final = 1 << 16
 _READER: Final = attrgetter("reader")
 
 
 class Plans:
     """The plans of the catalog's latest profiles; bounded by the catalog."""
 
-    def __init__(self, profiles: Profiles, max_features: int) -> None:
+    def __init__(
+        self,
+        profiles: Profiles,
+        max_features: int,
+        wants: Callable[[str], Wants | None] | None = None,
+    ) -> None:
         self._profiles = profiles
         self._max_features = max_features
+        self._ask = wants
+        self._wants: dict[str, Wants | None] = {}
         self._heard = -1
         self._entry_of: dict[tuple[str, str | None], int] = {}
         self._plans: dict[int, Plan] = {}
@@ -49,6 +58,26 @@ class Plans:
                     self._entry_of[model.model, None] = latest
         in_force = set(self._entry_of.values())
         self._plans = {entry: plan for entry, plan in self._plans.items() if entry in in_force}
+
+    @property
+    def serving(self) -> bool:
+        """Whether any model may want more than variables."""
+        return self._ask is not None
+
+    def wants(self, model: str) -> Wants | None:
+        """What a model wants its rows to carry; asked once until `ask_again`."""
+        if self._ask is None:
+            return None
+        if model not in self._wants:
+            if len(self._wants) >= _MAX_WANTS:
+                self._wants.clear()
+            self._wants[model] = self._ask(model)
+        return self._wants[model]
+
+    def ask_again(self) -> None:
+        """What models want may have changed: plans are made anew."""
+        self._wants.clear()
+        self._plans.clear()
 
     def entries_of(
         self, models: Sequence[str], versions: Sequence[str | None], event_time_ms: Int64s
@@ -80,7 +109,14 @@ class Plans:
         plan = self._plans.get(entry)
         if plan is None:
             profile = self._profiles.entries[entry]
-            plan = self._plans[entry] = Plan(entry, profile, self._max_features, self._readers)
+            wants = self.wants(profile.model.model)
+            plan = self._plans[entry] = Plan(
+                entry,
+                profile,
+                self._max_features,
+                self._readers,
+                [] if wants is None else [n for n in wants.plain if not n.startswith(TAG_PREFIX)],
+            )
         return plan
 
     def plans_of(self, entries: npt.NDArray[np.int32]) -> list[Plan]:

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.decode.plan import Plan, Shape
-from stream.core.records import Batch, Int64s, Overrides, Scalar
+from stream.core.records import Batch, Int64s, Overrides, Scalar, Served
 from stream.core.specs import MISTYPED, SCORE_PREFIX
 
-__all__ = ["Planned", "batch_of", "numbers_of"]
+__all__ = ["Planned", "batch_of", "feature_of", "numbers_of"]
 
 _Values = tuple[Any, ...]
 _astuple: Final = msgspec.structs.astuple
@@ -45,7 +45,7 @@ class Planned:
     unknown: npt.NDArray[np.int32] | None
 
 
-def batch_of(shape: Shape, rows: Planned) -> Batch:
+def batch_of(shape: Shape, rows: Planned, served: Served | None = None) -> Batch:
     """The rows as a Batch, in the order given."""
     mistyped: list[tuple[int, int]] = []
     values = list(map(_astuple, rows.features))
@@ -59,7 +59,24 @@ def batch_of(shape: Shape, rows: Planned) -> Batch:
         codes=_codes(shape, rows, values),
         overrides=_overrides(rows, mistyped),
         unknown=_unknown(rows, values),
+        served=served,
     )
+
+
+def feature_of(rows: Planned, name: str) -> list[Scalar]:
+    """The values of a feature that the plans read; None where a plan doesn't."""
+    fields = [plan.field_of(name) for plan in rows.plans]
+    if len(set(fields)) == 1:
+        (field,) = set(fields)
+        return (
+            [None] * len(rows.features)
+            if field is None
+            else list(map(attrgetter(field), rows.features))
+        )
+    return [
+        None if field is None else getattr(features, field)
+        for field, features in zip(fields, rows.features, strict=True)
+    ]
 
 
 def numbers_of(values: Sequence[Any]) -> tuple[npt.NDArray[np.float64], list[int]]:
