@@ -87,6 +87,7 @@ def build_profile(
     created_ms: int = 0,
     provenance: Mapping[str, str] | None = None,
     label: LabelColumn | None = None,
+    score_bins: int = SCORE_BINS,
     segments: Mapping[str, Column] | None = None,
 ) -> Profile:
     """The profile of the rows in `columns`: the same bytes whatever their order.
@@ -101,8 +102,8 @@ def build_profile(
     The record stays below `max_bytes`: of more than 1,000 variables those with most values are
     kept, and bins, categories and variables are cut further where that isn't enough.
 
-    `label` adds what the labels say (`calibration`), and cuts the score into `SCORE_BINS` bins: the
-    estimated performance is as fine as they are. `segments` are columns to segment by, by the
+    `label` adds what the labels say (`calibration`), and cuts the score into `score_bins`, since
+    the estimated performance is as fine as they are. `segments` are columns to segment by, by the
     names that monitors use; the 20 most frequent values of each are kept.
 
     Raises ProfileError where there are no rows or no variables, or the labels make no outcome.
@@ -125,7 +126,8 @@ def build_profile(
         provenance=tuple(sorted((provenance or {}).items())),
         segments=_segments(segments or {}),
     )
-    score_bins = bins if label is None else max(bins, SCORE_BINS)
+    if label is None:
+        score_bins = bins
     limits = _Limits(bins, categories, max_others, score_bins)
     while True:
         profile = _described(profile, plain, kinds or {}, limits)
