@@ -17,7 +17,7 @@ import typer
 
 from stream.cli.application import COMMANDS, run
 from stream.cli.logs import JsonLines, configure_logs
-from stream.cli.output import instant
+from stream.cli.output import instant, print_table
 from stream.cli.windows import model_name, window_line
 from stream.topics import TOPICS
 
@@ -91,9 +91,37 @@ def test_errors_say_what_to_do(
     assert printed.out == ""
 
 
-def test_a_broker_that_is_away_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["alerts", "tail", "-b", "127.0.0.1:1", "--timeout", "1"]) == 3
-    assert "is Kafka up" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("topic", "said"), [("alerts", "is Kafka up"), ("windows", "is the broker up")]
+)
+def test_a_broker_that_is_away_is_exit_code_3_when_the_time_is_over(
+    topic: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = time.monotonic()
+    assert run([topic, "tail", "-b", "127.0.0.1:1", "--timeout", "1"]) == 3
+    assert time.monotonic() - began < 3
+    assert said in capsys.readouterr().err
+
+
+def test_a_table_in_a_pipe_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "x" * 3_000
+    print_table(("first", "second"), [(long, "[b]y[/b]"), ("1", long)])
+    head, one, two = capsys.readouterr().out.splitlines()
+    assert head.split() == ["first", "second"]
+    assert one.split() == [long, "[b]y[/b]"]
+    assert two.split() == ["1", long]
+    assert not head.endswith(" ")
+
+
+def test_a_table_on_a_narrow_terminal_is_folded_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(("name", "hash"), [("n" * 50, "h" * 32)])
+    printed = capsys.readouterr().out
+    assert max(len(line) for line in printed.splitlines()[1:]) <= 40
+    assert (printed.count("n"), printed.count("h")) == (50 + 1, 32 + 2)
 
 
 def test_a_demo_on_a_broker_that_is_away_ends_soon_with_one_line(

@@ -9,7 +9,7 @@ import typer
 
 from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import instant, print_json
-from stream.cli.reading import FromBeginning, Max, Timeout
+from stream.cli.reading import FromBeginning, Max, Timeout, patience
 from stream.client import Alert, AlertSubscriber
 from stream.core.errors import BrokerError
 from stream.core.specs import Severity
@@ -18,8 +18,6 @@ from stream.settings import Settings
 __all__ = ["app"]
 
 app = new_app("Incidents: opened, updated, resolved.")
-
-_CONNECT_SECONDS = 10.0
 
 
 @app.callback()
@@ -54,7 +52,7 @@ def tail(
         severity=severity,
         kafka=kafka,
     ) as subscriber:
-        if not subscriber.connect(_CONNECT_SECONDS):
+        if not subscriber.connect(patience(timeout)):
             raise BrokerError(
                 "the alerts topic does not answer: is Kafka up, does the topic exist?"
             )

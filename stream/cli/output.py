@@ -13,8 +13,7 @@ from rich.text import Text
 
 __all__ = ["complain", "instant", "print_json", "print_table", "say"]
 
-
-_PIPE_WIDTH = 200
+_ENDLESS = 1_000_000  # columns: no line is folded
 
 
 def complain(message: str) -> None:
@@ -37,16 +36,25 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """A table on stdout; cells are shown as they are, never read as markup."""
+    """A table on stdout; cells are shown as they are, never read as markup, and never cut.
+
+    A terminal's lines are folded within their columns. Elsewhere, in a file or a pipe, a row is
+    one line, however long.
+    """
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-    for column in columns[:-1]:
-        table.add_column(column, no_wrap=True)
-    table.add_column(columns[-1])
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     console = Console()
-    # Where no terminal says how wide it is, lines aren't folded: they go to a file or a pipe.
-    (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = Console(width=_ENDLESS)
+    with wide.capture() as printed:
+        wide.print(table)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
+    sys.stdout.flush()
 
 
 def instant(time_ms: int) -> str:

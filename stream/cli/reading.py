@@ -22,7 +22,7 @@ from stream.core.errors import BrokerError, TopicError
 from stream.settings import Settings
 from stream.topics import real_name
 
-__all__ = ["FromBeginning", "Max", "Timeout", "connection", "read_topic"]
+__all__ = ["FromBeginning", "Max", "Timeout", "connection", "patience", "read_topic"]
 
 FromBeginning = Annotated[
     bool, typer.Option("--from-beginning", help="Start with the oldest record, not from now.")
@@ -34,6 +34,7 @@ Timeout = Annotated[
 ]
 
 _ASK_SECONDS = 10.0
+_LEAST_SECONDS = 1.0
 _SLICE_SECONDS = 0.2
 
 
@@ -61,7 +62,8 @@ def read_topic(
     consumer = connection(settings, "reader").reader()
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
-        waiting = _assign(consumer, name, from_beginning=from_beginning)
+        seconds = patience(timeout)
+        waiting = _assign(consumer, name, seconds, from_beginning=from_beginning)
         while follow or waiting:
             for message in consumer.consume(500, _wait(deadline)):
                 if not _ended(message, waiting):
@@ -72,9 +74,14 @@ def read_topic(
         consumer.close()
 
 
-def _assign(consumer: Consumer, name: str, *, from_beginning: bool) -> set[int]:
+def patience(timeout: float | None) -> float:
+    """How long a broker may take to answer, in seconds, where a command is to end after some."""
+    return _ASK_SECONDS if timeout is None else min(_ASK_SECONDS, max(_LEAST_SECONDS, timeout))
+
+
+def _assign(consumer: Consumer, name: str, seconds: float, *, from_beginning: bool) -> set[int]:
     try:
-        known = consumer.list_topics(name, timeout=_ASK_SECONDS).topics[name]
+        known = consumer.list_topics(name, timeout=seconds).topics[name]
     except KafkaException as error:
         raise BrokerError(
             f"Kafka does not answer: {said(error)}; is the broker up, and is its address right?"

@@ -16,7 +16,7 @@ __all__ = ["app"]
 
 app = new_app()
 
-_PLAIN_WIDTH = 110
+_PLAIN_WIDTH = 1_000  # for a file or a pipe: nothing is cut or folded
 
 
 @app.command()
