@@ -40,7 +40,12 @@ def _round_trip(groups: list[Group], max_bytes: int) -> list[Partial]:
     return [decode_partial(v, SCHEMA) for v in encode_partials(partial, SCHEMA, max_bytes)]
 
 
-@given(st.lists(st.lists(st.integers(0, 2**40), max_size=30), max_size=8), st.integers(1, 400))
+COUNTS = st.one_of(
+    st.just(0), st.integers(-3, 3), st.integers(-200, 200), st.integers(-(2**63), 2**63 - 1)
+)
+
+
+@given(st.lists(st.lists(COUNTS, max_size=30), max_size=8), st.integers(1, 400))
 def test_counts_of_any_size_survive_any_record_limit(counts: list[list[int]], limit: int) -> None:
     back = _round_trip([_dense(line) for line in counts], limit)
     groups = [group for partial in back for group in partial.groups]

@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import fastavro
 import numpy as np
-import numpy.typing as npt
-import orjson
 
+from stream.core.pane.block import COLUMNS, Groups, Name
+from stream.core.pane.packing import (
+    COUNTS,
+    PLACES,
+    item_sizes,
+    pack_column,
+    pack_items,
+    unpack_column,
+    unpack_items,
+)
+from stream.core.pane.payload import Payload, starts_of
+from stream.core.pane.rawbytes import pack_raw, unpack_raw
 from stream.core.records import (
-    CARRIES_COLUMN,
-    CARRIES_FEATURES,
-    CARRIES_PREDICTION,
     Claim,
-    Group,
+    Int64s,
+    Kind,
     ModelKey,
     Partial,
     Progress,
     RawColumns,
-    Scalar,
     Source,
     Told,
 )
 
 __all__ = ["decode_partial", "encode_partials"]
 
-_RAW = 0
-_NOT_FINITE = "not_finite"
-_COLUMNS = {  # a column of the schema -> the group's field
-    "profiles": "profile",
-    "pane_ms": "pane_ms",
-    "rows": "rows",
-    "feature_rows": "feature_rows",
-    "late_rows": "late_rows",
-    "unknown_features": "unknown_features",
-}
-_LONGEST_TEXT = 257  # characters; a profile's categories have at most 256
-_GROUP_BYTES = 96  # about what a group's entries in the columns take, names included
+_GROUP_BYTES = 96  # about what a group's entries in the columns take at most, names included
+_PACKED = (*COLUMNS, "length", "place_size", "count_size")
 
 
 def encode_partials(partial: Partial, schema: dict[str, Any], max_bytes: int) -> list[bytes]:
@@ -50,109 +46,158 @@ def encode_partials(partial: Partial, schema: dict[str, Any], max_bytes: int) ->
     before its rows are there. Progress stands in every one. A raw group that is too large is
     split by rows. `schema` is the parsed pane_partial schema.
     """
-    packed = [piece for group in partial.groups for piece in _pack(group, max_bytes)]
-    shares = list(_shares(packed, max_bytes))
-    return [
-        _encode(share, partial, schema, last=number == len(shares) - 1)
-        for number, share in enumerate(shares)
-    ]
+    groups, texts = _with_texts(Groups.of(partial.groups), max_bytes)
+    sizes = item_sizes(groups.payload)
+    length = groups.payload.length.copy()
+    for number, text in texts.items():
+        length[number] = len(text)
+    cost = _GROUP_BYTES + length * np.maximum(1, sizes.sum(axis=0))
+    ends = _ends(cost, max_bytes)
+    records = []
+    for start, end in zip([0, *ends], ends, strict=False):
+        share = groups if len(ends) == 1 else groups[start:end]
+        data = b"".join(texts[number] for number in sorted(texts) if start <= number < end)
+        fields = _fields(share, length[start:end], sizes[:, start:end])
+        last = end == len(groups)
+        records.append(_encode(fields | {"raw": data}, partial, schema, last=last))
+    return records
 
 
 def decode_partial(value: bytes, schema: dict[str, Any]) -> Partial:
-    """Decodes one record of `partials`; raises what fastavro or numpy raise on other bytes."""
+    """Decodes one record of `partials`; raises what fastavro or numpy raise on other bytes.
+
+    Raises ValueError where the record's parts disagree.
+    """
     record: Any = fastavro.schemaless_reader(io.BytesIO(value), schema, None)
-    data: bytes = record["data"]
-    groups = []
-    place = 0
-    for index, model in enumerate(record["models"]):
-        form, length = record["forms"][index], record["lengths"][index]
-        end = place + (length if form == _RAW else length * abs(form))
-        key = ModelKey(model, record["versions"][index])
-        columns: dict[str, Any] = {field: record[name][index] for name, field in _COLUMNS.items()}
-        payload = _unpack(data[place:end], form)
-        groups.append(Group(key, width=record["widths"][index], **columns, **payload))
-        place = end
+    columns = {name: unpack_column(record[name]) for name in _PACKED}
+    size = len(columns["name"])
+    if any(len(column) != size for column in columns.values()):
+        raise ValueError("the columns of a partial have different lengths")
+    names = tuple(
+        Name(ModelKey(model, version), profile, segment)
+        for model, version, profile, segment in zip(
+            record["models"],
+            record["versions"],
+            record["profiles"],
+            record["segments"],
+            strict=True,
+        )
+    )
+    _check(columns, len(names))
+    groups = Groups(
+        names,
+        np.stack([columns[name] for name in COLUMNS]),
+        _payload(record, columns),
+        _raw(record["raw"], columns),
+    )
     return Partial(
-        tuple(groups),
+        groups,
         tuple(Progress(_source(p), p["before"], p["after"]) for p in record["progress"]),
         tuple(Told(_source(t), t["watermark_ms"], t["k_ms"]) for t in record["told"]),
         tuple(Claim(_source(c), c["position"], c["at_ms"]) for c in record["claims"]),
     )
 
 
-_Packed = tuple[Group, int, int, bytes]  # group, form, length, bytes
+def _with_texts(groups: Groups, max_bytes: int) -> tuple[Groups, dict[int, bytes]]:
+    """The groups, raw ones cut into pieces that fit and put last, and each piece's bytes."""
+    if not groups.raw:
+        return groups, {}
+    raw = np.zeros(len(groups), dtype=np.bool_)
+    raw[list(groups.raw)] = True
+    pieces = [p for n in sorted(groups.raw) for p in pack_raw(groups[n], max_bytes)]
+    binned = groups.take(np.flatnonzero(~raw))
+    texts = {len(binned) + number: text for number, (_, text) in enumerate(pieces)}
+    return Groups.joined([binned, Groups.of([group for group, _ in pieces])]), texts
 
 
-def _pack(group: Group, max_bytes: int) -> Iterator[_Packed]:
-    if group.raw is not None:
-        data = _pack_raw(group.raw)
-        count = len(group.raw[CARRIES_COLUMN])
-        if len(data) > max_bytes and count > 1:
-            for half in _halves(group, group.raw, count):
-                yield from _pack(half, max_bytes)
-            return
-        if len(data) > max_bytes:
-            data = _pack_raw(_cut(group.raw, max_bytes))
-        yield group, _RAW, len(data), data
-        return
-    if group.codes is not None:
-        codes = group.codes.astype("<u2" if group.width <= 0xFFFF else "<u4")
-        yield group, -codes.itemsize, len(codes), codes.tobytes()
-        return
-    counts = group.count_vector()
-    most = int(counts.max(initial=0))
-    size = next(size for size in (1, 2, 4, 8) if most < 1 << (8 * size))
-    yield group, size, len(counts), counts.astype(f"<u{size}").tobytes()
+def _ends(cost: Int64s, max_bytes: int) -> list[int]:
+    """Where to cut the groups so that each run fits a record; one empty run of no groups."""
+    total = np.cumsum(cost)
+    ends = [0] if not len(cost) else []
+    start = done = 0
+    while start < len(cost):
+        fitting = int(np.searchsorted(total, done + max_bytes, side="right"))
+        start = max(fitting, start + 1)
+        done = int(total[start - 1])
+        ends.append(start)
+    return ends
 
 
-def _halves(group: Group, raw: RawColumns, count: int) -> Iterator[Group]:
-    """Two raw groups of half the rows; the first keeps the late and unknown counts."""
-    for start, stop in ((0, count // 2), (count // 2, count)):
-        columns = {
-            name: values[start:stop]
-            for name, values in raw.items()
-            if name == CARRIES_COLUMN or any(v is not None for v in values[start:stop])
-        }
-        carries = [int(bits or 0) for bits in columns[CARRIES_COLUMN]]
-        yield replace(
-            group,
-            raw=columns,
-            rows=sum(bits & CARRIES_PREDICTION != 0 for bits in carries),
-            feature_rows=sum(bits & CARRIES_FEATURES != 0 for bits in carries),
-            late_rows=0 if start else group.late_rows,
-            unknown_features=0 if start else group.unknown_features,
-        )
+def _fields(groups: Groups, length: Int64s, sizes: Int64s) -> dict[str, Any]:
+    """The groups as the record's fields, without the raw ones' bytes."""
+    used, index = np.unique(groups.column("name"), return_inverse=True)
+    names = [groups.names[number] for number in used.tolist()]
+    fields: dict[str, Any] = {
+        "models": [name.model.model for name in names],
+        "versions": [name.model.version for name in names],
+        "profiles": [name.profile for name in names],
+        "segments": [name.segment for name in names],
+    }
+    columns = {name: groups.column(name) for name in COLUMNS}
+    columns |= {"name": index, "length": length, "place_size": sizes[0], "count_size": sizes[1]}
+    fields |= {name: pack_column(column) for name, column in columns.items()}
+    payload = groups.payload
+    fields |= pack_items(payload.places, payload.length, sizes[0], PLACES)
+    fields |= pack_items(payload.counts, payload.length, sizes[1], COUNTS)
+    return fields
 
 
-def _shares(packed: Sequence[_Packed], max_bytes: int) -> Iterator[list[_Packed]]:
-    """Cuts the groups into runs that fit a record; one empty run if there are no groups."""
-    share: list[_Packed] = []
-    size = 0
-    for item in packed:
-        cost = _GROUP_BYTES + len(item[3])
-        if share and size + cost > max_bytes:
-            yield share
-            share, size = [], 0
-        share.append(item)
-        size += cost
-    yield share
+def _payload(record: Mapping[str, Any], columns: Mapping[str, Int64s]) -> Payload:
+    length = columns["length"]
+    place_size, count_size = columns["place_size"], columns["count_size"]
+    places = unpack_items(record, length, place_size, PLACES)
+    counts = unpack_items(record, length, count_size, COUNTS)
+    placed = place_size > 0
+    if bool((places >= np.repeat(columns["width"][placed], length[placed])).any()):
+        raise ValueError("a partial names places beyond its vectors")
+    raw = (place_size == 0) & (count_size == 0)
+    whole = (count_size > 0) & ~placed
+    if bool((length[whole] != columns["width"][whole]).any()):
+        raise ValueError("a partial's vectors are not as long as said")
+    return Payload(
+        places.astype(np.uint32),
+        counts,
+        starts_of(length, placed),
+        starts_of(length, count_size > 0),
+        np.where(raw, 0, length),
+    )
 
 
-def _encode(share: list[_Packed], partial: Partial, schema: dict[str, Any], *, last: bool) -> bytes:
-    groups = [item[0] for item in share]
-    record: dict[str, Any] = {
-        "models": [group.model.model for group in groups],
-        "versions": [group.model.version for group in groups],
-        "widths": [group.width if group.counts is None else len(group.counts) for group in groups],
-        "forms": [item[1] for item in share],
-        "lengths": [item[2] for item in share],
-        "data": b"".join(item[3] for item in share),
+def _raw(data: bytes, columns: Mapping[str, Int64s]) -> dict[int, RawColumns]:
+    raw = np.flatnonzero((columns["place_size"] == 0) & (columns["count_size"] == 0))
+    ends = np.cumsum(columns["length"][raw])
+    if len(data) != (int(ends[-1]) if len(ends) else 0):
+        raise ValueError(f"a partial has {len(data)} bytes of raw rows, not as said")
+    starts = (ends - columns["length"][raw]).tolist()
+    bounds = zip(raw.tolist(), starts, ends.tolist(), strict=True)
+    return {number: unpack_raw(data[start:end]) for number, start, end in bounds}
+
+
+def _check(columns: Mapping[str, Int64s], names: int) -> None:
+    """Raises ValueError for numbers that no group can have."""
+    limits = {
+        "name": (0, names - 1),
+        "kind": (min(Kind), max(Kind)),
+        "width": (0, 1 << 32),
+        "length": (0, 1 << 32),
+        "place_size": (0, 4),
+        "count_size": (0, 8),
+    }
+    for name, (low, high) in limits.items():
+        column = columns[name]
+        if len(column) and not low <= int(column.min()) <= int(column.max()) <= high:
+            raise ValueError(f"a partial's {name} is out of range")
+
+
+def _encode(
+    fields: Mapping[str, Any], partial: Partial, schema: dict[str, Any], *, last: bool
+) -> bytes:
+    record = {
+        **fields,
         "progress": _rows(("before", "after"), partial.progress),
         "told": _rows(("watermark_ms", "k_ms"), partial.told if last else ()),
         "claims": _rows(("position", "at_ms"), partial.claims if last else ()),
     }
-    for name, field in _COLUMNS.items():
-        record[name] = [getattr(group, field) for group in groups]
     out = io.BytesIO()
     fastavro.schemaless_writer(out, schema, record)
     return out.getvalue()
@@ -167,61 +212,3 @@ def _rows(names: tuple[str, str], items: Iterable[tuple[Source, int, int]]) -> l
 
 def _source(row: dict[str, Any]) -> Source:
     return Source(row["topic"], row["partition"])
-
-
-def _unpack(data: bytes, form: int) -> dict[str, Any]:
-    if form == _RAW:
-        return {"counts": None, "raw": _unpack_raw(data)}
-    array: npt.NDArray[Any] = np.frombuffer(data, dtype=f"<u{abs(form)}")
-    return {"counts": None, "codes": array} if form < 0 else {"counts": array.astype(np.int64)}
-
-
-def _pack_raw(columns: RawColumns) -> bytes:
-    """JSON of the columns; JSON has no infinities, so those stand apart with their places."""
-    plain: dict[str, list[Scalar]] = {}
-    apart: list[tuple[str, int, bool]] = []
-    for name, values in columns.items():
-        kept: list[Scalar] = []
-        for place, value in enumerate(values):
-            number = _bounded(value)
-            if isinstance(number, float) and number in (float("inf"), float("-inf")):
-                apart.append((name, place, number > 0))
-                number = None
-            kept.append(number)
-        plain[name] = kept
-    return orjson.dumps({"columns": plain, _NOT_FINITE: apart})
-
-
-def _cut(row: RawColumns, max_bytes: int) -> RawColumns:
-    """As much of one row as fits, in the order of its names; the rest counts as missing."""
-    kept: RawColumns = {CARRIES_COLUMN: row[CARRIES_COLUMN]}
-    room = max_bytes - _GROUP_BYTES
-    for name in sorted(set(row) - {CARRIES_COLUMN}):
-        room -= len(_pack_raw({name: row[name]}))
-        if room < 0:
-            break
-        kept[name] = row[name]
-    return kept
-
-
-def _bounded(value: Scalar) -> Scalar:
-    """A value as it travels: long texts cut, integers beyond 64 bits as the nearest float.
-
-    No profile names a category that long, so a cut text counts as the whole one does.
-    """
-    if isinstance(value, str):
-        return value[:_LONGEST_TEXT]
-    if not isinstance(value, int) or -(1 << 63) <= value < 1 << 64:
-        return value
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
-
-
-def _unpack_raw(data: bytes) -> RawColumns:
-    record = orjson.loads(data)
-    columns: RawColumns = record["columns"]
-    for name, place, positive in record[_NOT_FINITE]:
-        columns[name][place] = float("inf") if positive else float("-inf")
-    return columns
