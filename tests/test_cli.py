@@ -91,6 +91,18 @@ def test_errors_say_what_to_do(
     assert printed.out == ""
 
 
+@pytest.mark.parametrize("content", [b"PAR1\x15\x04\xff", b"x,y\n1,2\n", b'{"x": 1}\n{"x": 2}\n'])
+def test_publishing_a_table_says_to_build_a_profile_first(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "reference.parquet"
+    table.write_bytes(content)
+    assert run(["profile", "publish", str(table), "-b", "127.0.0.1:1"]) == 1
+    said = capsys.readouterr().err
+    assert "is no profile" in said
+    assert f"build it first: `driftstream profile build {table} --model" in said
+
+
 @pytest.mark.parametrize(
     ("topic", "said"), [("alerts", "is Kafka up"), ("windows", "is the broker up")]
 )

@@ -126,5 +126,10 @@ def _read(file: Path) -> Profile:
         return profile_from_record(schemas.decode_json("reference_profile", file.read_bytes()))
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (SchemaError, ProfileError) as error:
+    except SchemaError as error:
+        raise ProfileError(
+            f"{file}: is no profile ({error}). Of a table, build it first: "
+            f"`driftstream profile build {file} --model MODEL -o profile.json`"
+        ) from error
+    except ProfileError as error:
         raise ProfileError(f"{file}: {error}") from error
