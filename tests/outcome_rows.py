@@ -22,7 +22,7 @@ REGRESSION = LabelSpec(LabelKind.REGRESSION)
 
 
 def outcomes(
-    labels: Sequence[Scalar],
+    labels: Sequence[Scalar] | npt.NDArray[np.float64],
     *,
     code: Sequence[int] | npt.NDArray[np.int_] | None = None,
     value: Sequence[float] | npt.NDArray[np.float64] | None = None,
@@ -35,7 +35,9 @@ def outcomes(
 ) -> Outcomes:
     """Outcomes with these labels, all first ones of cohort 0 in one pane unless said otherwise."""
     n = len(labels)
-    bits = np.array([label_bits(label) for label in labels], dtype=np.uint64).reshape(n, 2)
+    plain: Sequence[Scalar] = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    known = {label: label_bits(label) for label in set(plain)}
+    bits = np.array([known[label] for label in plain], dtype=np.uint64).reshape(n, 2)
     zeros = np.zeros(n, dtype=np.int64)
     return Outcomes(
         zeros.astype(np.int32),

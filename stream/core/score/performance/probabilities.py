@@ -14,7 +14,6 @@ from stream.core.score.performance.interval import (
     UNDEFINED,
     Estimate,
     Interval,
-    Z,
     estimate,
     logarithmic,
     normal,
@@ -22,6 +21,9 @@ from stream.core.score.performance.interval import (
 
 __all__ = ["brier", "ece", "log_loss"]
 
+# The bins' gaps are known from the sample only: with 1.96 the interval of 500 rows holds the true
+# error in 93 of 100 samples, with 2.1 in 95 (models of several shapes, simulated).
+_REACH = 2.1
 _FOLD = math.sqrt(2.0 / math.pi)
 _HALF_ROOT = math.sqrt(0.5)
 
@@ -75,7 +77,7 @@ def ece(evidence: Evidence) -> Estimate:
             spread = math.sqrt(rows * share * (1.0 - share)) / n
             gaps.append((abs(summed - came) / n, spread))
     value = sum(gap for gap, _ in gaps)
-    interval = (value * _times(gaps, value, Z), value * _times(gaps, value, -Z))
+    interval = (value * _times(gaps, value, _REACH), value * _times(gaps, value, -_REACH))
     return estimate(value, interval, n)
 
 
