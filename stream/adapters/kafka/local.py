@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +22,7 @@ from stream.adapters.kafka.local_config import (
     new_cluster_id,
 )
 from stream.adapters.kafka.local_docker import DockerNode, find_docker
+from stream.adapters.kafka.local_folder import TemporaryFolder, sweep
 from stream.adapters.kafka.local_java import JavaNode, find_java, kafka_jars
 from stream.core.errors import BrokerError
 
@@ -56,7 +55,8 @@ class LocalKafka:
     It runs as Java processes from the Maven Central jars (Java 17 and Maven), else in Docker.
     With three brokers, topics and internal topics get three replicas, two of them in sync.
     `data` is a folder to keep (the next start finds it, with the same
-    number of brokers); None is a temporary one, removed by `stop`. `port` is the first broker's,
+    number of brokers); None is a temporary one, removed by `stop`, or by the next start where
+    this process was killed. `port` is the first broker's,
     0 any free one. A `quick` one starts in half the time and stays slower under load: for tests.
     `properties` are added to every broker's server properties.
 
@@ -84,7 +84,7 @@ class LocalKafka:
         self._leases: list[PortLease] = []
         self._plans: tuple[NodePlan, ...] = ()
         self._nodes: list[_Node] = []
-        self._temporary: Path | None = None
+        self._temporary: TemporaryFolder | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -141,7 +141,7 @@ class LocalKafka:
             lease.release()
         self._leases = []
         if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary.remove()
             self._temporary = None
 
     def kill(self, broker: int = 0) -> None:
@@ -187,7 +187,9 @@ class LocalKafka:
         self._plans = tuple(plans)
         root = self._data
         if root is None:
-            root = self._temporary = Path(tempfile.mkdtemp(prefix="driftstream-kafka-"))
+            sweep()
+            self._temporary = TemporaryFolder()
+            root = self._temporary.path
         cluster_id = _cluster_id(root)
         make = JavaNode if runs_java else DockerNode
         for plan in plans:
