@@ -104,7 +104,7 @@ class Outcomes:
     value       (n,) float64   of the prediction (`PredictionRows.value`)
     form, bits  (n,) uint8, uint64   of the label; never Form.NULL
     time_ms     (n,) int64     max of both rows' effective times, at the first outcome: its pane
-    delay_ms    (n,) int64     the label's effective time less the prediction's, at least 0
+    delay_ms    (n,) int64     the first label's effective time less the prediction's, at least 0
     change      (n,) uint8     `Change`
     late        (n,) bool      the label was late; False where `change` isn't FIRST
     ids         (n, 2) uint64  of the prediction

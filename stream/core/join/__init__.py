@@ -1,4 +1,17 @@
 """Join: predictions meet their labels, late, early, twice or corrected.
 
-Will hold the table of pending predictions, the matching rules and their eviction.
+`JoinBuffer` keeps a worker's pending predictions and waiting labels, all tasks' together, and
+decides each pair by the rule of the design's table.
 """
+
+from stream.core.join.buffer import JoinBuffer, JoinRules, LabelsJoined, PredictionsJoined
+from stream.core.join.events import JoinEvent, Tally
+
+__all__ = [
+    "JoinBuffer",
+    "JoinEvent",
+    "JoinRules",
+    "LabelsJoined",
+    "PredictionsJoined",
+    "Tally",
+]

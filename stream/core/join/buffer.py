@@ -1,0 +1,216 @@
+"""The join's state: predictions that wait for labels, labels that wait for predictions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.core.join.cohorts import Cohorts
+from stream.core.join.events import JoinEvent, Tally, count
+from stream.core.join.keep import Keeper
+from stream.core.join.layout import PENDING, Rows, Slots
+from stream.core.join.match import match
+from stream.core.join.settle import Met, settle
+from stream.core.join.splice import part_of, splice
+from stream.core.join.table import Table
+from stream.core.join.wait import WaitingRoom
+from stream.core.outcomes import Cohort, LabelRows, Outcomes, PredictionRows
+from stream.core.records import Int64s
+
+__all__ = ["JoinBuffer", "JoinRules", "LabelsJoined", "PredictionsJoined"]
+
+_HOUR_MS = 3_600_000
+_NEVER = np.iinfo(np.int64).min
+_PIECE = 1 << 15  # rows at a time, so that what is computed of them stays in the cache
+_AT_ONCE = 200_000  # rows forgotten in one call, about: a jump of time must not stall
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRules:
+    """What the join is given of a deployment. `max_pending` and `max_waiting` are a task's."""
+
+    pane_ms: int
+    early_label_horizon_ms: int
+    max_pending: int
+    max_waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionsJoined:
+    """What became of n predictions.
+
+    duplicate  (n,) bool   there before: it counts nowhere
+    unkept     (n,) bool   not kept, as `max_pending` rows are: it counts, and no label finds it
+    outcomes   of labels that waited for some of them
+    """
+
+    duplicate: npt.NDArray[np.bool_]
+    unkept: npt.NDArray[np.bool_]
+    outcomes: Outcomes
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsJoined:
+    """What became of labels."""
+
+    outcomes: Outcomes
+    tally: Tally
+
+
+class JoinBuffer:
+    """Joins predictions and labels by id, each task's apart (DESIGN, Join).
+
+    Every pair is decided by the two rows and the watermarks just before them: however the rows
+    are cut into calls, and whichever topic is ahead, the outcomes are the same. `cohorts` may
+    grow between calls.
+    """
+
+    def __init__(self, rules: JoinRules, cohorts: Sequence[Cohort]) -> None:
+        self._rules = rules
+        self._cohorts = Cohorts(cohorts)
+        self._pending = Table(PENDING, _HOUR_MS)
+        self._keeper = Keeper(self._pending, self._cohorts, rules.max_pending)
+        self._waiting = WaitingRoom(rules.early_label_horizon_ms, rules.max_waiting)
+        self._passed_ms: Int64s = np.zeros(0, dtype=np.int64)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that is held, but for extras."""
+        return self._pending.nbytes + self._waiting.table.nbytes
+
+    def name(self, model: str) -> int:
+        """The number that `LabelRows.model` has for a model's name."""
+        return self._cohorts.number(model)
+
+    def pending(self, task: int) -> int:
+        """How many predictions a task keeps."""
+        return self._pending.arena.count(task)
+
+    def waiting(self, task: int) -> int:
+        """How many labels of a task wait."""
+        return self._waiting.table.arena.count(task)
+
+    def assign(self, task: int) -> None:
+        """Starts a task anew, with nothing kept."""
+        self.drop(task)
+
+    def drop(self, task: int) -> None:
+        """Forgets all of a task."""
+        self._pending.drop(task)
+        self._waiting.table.drop(task)
+        if task < len(self._passed_ms):
+            self._passed_ms[task] = _NEVER
+
+    def predictions(self, rows: PredictionRows) -> PredictionsJoined:
+        """Keeps predictions, finds duplicates, joins labels that waited for them."""
+        self._cohorts.refresh()
+        duplicate = np.zeros(len(rows), dtype=np.bool_)
+        unkept = np.zeros(len(rows), dtype=np.bool_)
+        tally = Tally()
+        parts = []
+        for start in range(0, len(rows), _PIECE):
+            piece = part_of(rows, start, start + _PIECE)
+            numbers, slots = self._keeper.keep(piece, duplicate[start:], unkept[start:])
+            if self._waiting.table.arena.total() and len(numbers):
+                parts.append(self._meet(piece, numbers, slots, tally))
+        count(tally, JoinEvent.DUPLICATE, rows.task[duplicate])
+        count(tally, JoinEvent.UNKEPT, rows.task[unkept])
+        return PredictionsJoined(duplicate, unkept, splice(parts), tally)
+
+    def labels(self, rows: LabelRows) -> LabelsJoined:
+        """Joins labels with the predictions that are here; they wait for those that aren't."""
+        self._cohorts.refresh()
+        tally = Tally()
+        parts = []
+        for start in range(0, len(rows), _PIECE):
+            piece = part_of(rows, start, start + _PIECE)
+            who, slots, found = self._match(piece)
+            matched = np.zeros(len(piece), dtype=np.bool_)
+            matched[who] = True
+            if len(who):
+                parts.append(self._settle(piece, who, slots, found, tally))
+            self._wait(piece, matched, tally)
+        return LabelsJoined(splice(parts), tally)
+
+    def advance(
+        self, task: int, prediction_watermark_ms: int, label_watermark_ms: int | None
+    ) -> Tally:
+        """Forgets what no row to come can meet; returns how many labels waited in vain.
+
+        `label_watermark_ms` is None where the task never had a label. A call forgets some
+        hundred thousand rows at the most, the next one more: when is of no consequence.
+        """
+        early_ms = self._rules.early_label_horizon_ms
+        missing = task + 1 - len(self._passed_ms)
+        if missing > 0:
+            self._passed_ms = np.append(self._passed_ms, np.full(missing, _NEVER))
+        self._passed_ms[task] = prediction_watermark_ms
+        tally, waiting = Tally(), self._waiting.table
+        for slots in waiting.expire(task, prediction_watermark_ms, _AT_ONCE):
+            vain = len(slots) - int(np.count_nonzero(waiting.arena.column("matched")[slots]))
+            if vain:
+                tally[task, JoinEvent.UNMATCHED] += vain
+        limit = prediction_watermark_ms - early_ms
+        if label_watermark_ms is not None:
+            limit = min(limit, label_watermark_ms)
+        for _ in self._pending.expire(task, limit, _AT_ONCE):
+            pass
+        return tally
+
+    def _match(self, rows: LabelRows) -> tuple[Int64s, Slots, Rows]:
+        return match(self._pending, self._cohorts, self._rules.early_label_horizon_ms, rows)
+
+    def _meet(self, rows: PredictionRows, numbers: Int64s, new: Slots, tally: Tally) -> Outcomes:
+        """Labels that waited, with those of their predictions that are new."""
+        slots, labels = self._waiting.meeting(
+            rows.ids.take(numbers, axis=0), rows.task.take(numbers)
+        )
+        who, found, kept = self._match(labels)
+        fresh = np.flatnonzero(np.isin(found, new))
+        if not len(fresh):
+            return splice(())
+        who, found, kept = who.take(fresh), found.take(fresh), kept.take(fresh)
+        met = np.unique(who)
+        self._waiting.mark(slots.take(met), labels.task.take(met))
+        return self._settle(labels, who, found, kept, tally)
+
+    def _settle(
+        self, labels: LabelRows, who: Int64s, slots: Slots, rows: Rows, tally: Tally
+    ) -> Outcomes:
+        met = Met(
+            slot=slots,
+            row=rows,
+            task=labels.task.take(who),
+            time_ms=labels.time_ms.take(who),
+            watermark_ms=labels.watermark_ms.take(who),
+            form=labels.form.take(who),
+            bits=labels.bits.take(who),
+            late=labels.late.take(who),
+            offset=labels.offset.take(who),
+        )
+        settled = settle(met, self._rules.pane_ms, tally)
+        arena, at = self._pending.arena, settled.slot
+        arena.column("state")[at] = settled.state
+        arena.column("bits")[at] = settled.bits
+        arena.column("delay_low")[at] = settled.delay_ms & 0xFFFF_FFFF
+        arena.column("delay_high")[at] = settled.delay_ms >> 32
+        self._pending.touch(arena.task_of(at), at)
+        extras = self._pending.extras_of(settled.outcome_slot)
+        if extras is None:
+            return settled.outcomes
+        return dataclasses.replace(settled.outcomes, extras=extras)
+
+    def _wait(self, rows: LabelRows, matched: npt.NDArray[np.bool_], tally: Tally) -> None:
+        until_ms = rows.time_ms + self._rules.early_label_horizon_ms
+        known = rows.task < len(self._passed_ms)
+        passed = np.full(len(rows), _NEVER)
+        passed[known] = self._passed_ms.take(rows.task[known])
+        wanted = until_ms >= passed
+        refused = self._waiting.add(rows, wanted, matched)
+        count(tally, JoinEvent.REFUSED, rows.task[refused])
+        count(tally, JoinEvent.UNMATCHED, rows.task[~wanted & ~matched])

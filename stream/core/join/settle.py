@@ -1,0 +1,195 @@
+"""Labels that met their predictions: which are counted, which correct, which repeat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.core.join.events import JoinEvent, Tally, count
+from stream.core.join.layout import Rows, Slots
+from stream.core.labels import Form
+from stream.core.outcomes import Change, Outcomes
+from stream.core.records import Int64s
+
+__all__ = ["Met", "Settled", "delay_of", "settle", "time_of"]
+
+_Mask = npt.NDArray[np.bool_]
+_32 = np.int64(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """n labels and the prediction of each; a prediction's labels stand in offset order.
+
+    slot, row are the prediction's; all others the label's (`outcomes.LabelRows`).
+    """
+
+    slot: Slots
+    row: Rows
+    task: npt.NDArray[np.int32]
+    time_ms: Int64s
+    watermark_ms: Int64s
+    form: npt.NDArray[np.uint8]
+    bits: npt.NDArray[np.uint64]
+    late: _Mask
+    offset: Int64s
+
+    def __len__(self) -> int:
+        return len(self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What to write back of each prediction that changed, and the outcomes with their slots."""
+
+    slot: Slots
+    state: npt.NDArray[np.uint8]
+    bits: npt.NDArray[np.uint64]
+    delay_ms: Int64s
+    outcomes: Outcomes
+    outcome_slot: Slots
+
+
+def time_of(rows: Rows) -> Int64s:
+    """The predictions' effective times."""
+    return rows["time_low"].astype(np.int64) | (rows["time_high"].astype(np.int64) << _32)
+
+
+def delay_of(rows: Rows) -> Int64s:
+    """The delays of the predictions' first outcomes."""
+    return rows["delay_low"].astype(np.int64) | (rows["delay_high"].astype(np.int64) << _32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """The met by prediction: segments of equal slots, n rows and m segments."""
+
+    order: Int64s  # (n,) where each row stood
+    met: Met
+    start: Int64s  # (m,) where each segment starts
+    segment: Int64s  # (n,)
+
+    @classmethod
+    def of(cls, met: Met) -> _Sorted:
+        # One sort of distinct numbers is several times faster than a stable argsort.
+        numbers = (met.slot << _32) | np.arange(len(met))
+        numbers.sort()
+        order = numbers & 0xFFFF_FFFF
+        slot = numbers >> _32
+        head = np.r_[True, slot[1:] != slot[:-1]]
+        columns: dict[str, npt.NDArray[Any]] = {
+            name: getattr(met, name).take(order) for name in Met.__slots__ if name != "slot"
+        }
+        return cls(order, Met(slot, **columns), np.flatnonzero(head), np.cumsum(head) - 1)
+
+
+def settle(met: Met, pane_ms: int, tally: Tally) -> Settled:
+    """Decides each label by those before it (DESIGN, Join); outcomes come in the labels' order.
+
+    The first label that is no null makes the outcome. Each one after it is a duplicate of the
+    value in force, or replaces it while the first outcome's pane is open to the label: its end
+    lies beyond the watermark just before the label. Watermarks never fall, so that a
+    prediction's labels are a run of live ones, each compared with the one before it, and a run
+    of frozen ones, compared with the last live one.
+    """
+    by = _Sorted.of(met)
+    met, start, segment = by.met, by.start, by.segment
+    n, at = len(met), np.arange(len(met))
+    null = met.form == Form.NULL
+    before = met.row.take(start)
+    known = before["state"] > 0
+    predicted_ms = time_of(before)
+    # Where the first outcome is made: before the segment where it was made long ago.
+    first = np.where(known, -1, np.minimum.reduceat(np.where(null, n, at), start))
+    found = ~known & (first < n)
+    labelled_ms = met.time_ms.take(np.minimum(first, n - 1))
+    new_delay = np.where(found, np.maximum(labelled_ms - predicted_ms, 0), 0)
+    delay = np.where(known, delay_of(before), new_delay)
+    first_ms = predicted_ms + delay
+    pane_end = (first_ms // pane_ms + 1) * pane_ms
+
+    firsts = at == first.take(segment)
+    after = at > first.take(segment)
+    free = after & (met.watermark_ms < pane_end.take(segment))
+    last = np.maximum.reduceat(np.where(firsts | free, at, -1), start)
+    # The label that each one is compared with; -1: what was in force before all of these.
+    inside = at > start.take(segment)
+    against = np.where(free, np.where(inside, at - 1, -1), last.take(segment))
+    form = np.where(against < 0, before["state"].take(segment) - 1, met.form.take(against))
+    bits = np.where(against < 0, before["bits"].take(segment), met.bits.take(against))
+    same = (form == met.form) & (bits == met.bits)
+    corrected = free & ~same
+
+    for event, mask in (
+        (JoinEvent.JOINED, firsts),
+        (JoinEvent.NULL_FIRST, ~firsts & ~after),
+        (JoinEvent.DUPLICATE_LABEL, after & same),
+        (JoinEvent.CORRECTION, corrected),
+        (JoinEvent.CORRECTION_LATE, after & ~free & ~same),
+    ):
+        count(tally, event, met.task[mask])
+    changed = np.flatnonzero(last >= 0)
+    live = last.take(changed)
+    out = corrected & (form != Form.NULL)
+    chosen, change = _chosen(by.order, firsts, out, corrected & ~null)
+    outcomes = _outcomes(by, chosen, change, first_ms, delay, form, bits)
+    return Settled(
+        slot=met.slot.take(live),
+        state=met.form.take(live) + np.uint8(1),
+        bits=met.bits.take(live),
+        delay_ms=delay.take(changed),
+        outcomes=outcomes,
+        outcome_slot=met.slot.take(chosen),
+    )
+
+
+def _chosen(
+    order: Int64s, firsts: _Mask, out: _Mask, put: _Mask
+) -> tuple[Int64s, npt.NDArray[np.uint8]]:
+    """The rows that make outcomes, in the order the labels came, and what each one does."""
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    if not (out.any() or put.any()):
+        chosen = place[firsts.take(place)]
+        return chosen, np.full(len(chosen), Change.FIRST, dtype=np.uint8)
+    pairs = np.stack([(firsts | out).take(place), put.take(place)], axis=1).ravel()
+    picked = np.flatnonzero(pairs)
+    chosen = place.take(picked >> 1)
+    change = np.where(
+        picked & 1, Change.IN, np.where(firsts.take(chosen), Change.FIRST, Change.OUT)
+    )
+    return chosen, change.astype(np.uint8)
+
+
+def _outcomes(
+    by: _Sorted,
+    chosen: Int64s,
+    change: npt.NDArray[np.uint8],
+    first_ms: Int64s,
+    delay: Int64s,
+    old_form: npt.NDArray[np.uint8],
+    old_bits: npt.NDArray[np.uint64],
+) -> Outcomes:
+    met, segment = by.met, by.segment.take(chosen)
+    row, out = met.row.take(chosen), change == Change.OUT
+    form, bits = met.form.take(chosen), met.bits.take(chosen)
+    if out.any():
+        form = np.where(out, old_form.take(chosen), form).astype(np.uint8)
+        bits = np.where(out, old_bits.take(chosen), bits)
+    return Outcomes(
+        task=met.task.take(chosen),
+        cohort=row["cohort"].copy(),
+        code=row["code"].copy(),
+        value=row["value"].copy(),
+        form=form,
+        bits=bits,
+        time_ms=first_ms.take(segment),
+        delay_ms=delay.take(segment),
+        change=change,
+        late=met.late.take(chosen) & (change == Change.FIRST),
+        ids=row["ids"].copy(),
+        offset=met.offset.take(chosen),
+    )

@@ -1,0 +1,127 @@
+"""Runs a JoinBuffer over plain rows, and reads what it says back as plain rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from stream.core.join import JoinBuffer, JoinEvent, JoinRules
+from stream.core.labels import LabelKind, LabelSpec
+from stream.core.outcomes import Change, Cohort, LabelRows, Outcomes, PredictionRows
+from stream.core.records import ModelKey
+from tests.join_oracle import Label, Outcome, Prediction
+
+SPEC = LabelSpec(LabelKind.MULTICLASS, ("a", "b", "c"), (0.0, 0.5, 1.0))
+FAR_MS = 1 << 45
+
+
+class Run:
+    """A buffer, the cohorts it was given, and what it has said so far."""
+
+    def __init__(self, rules: JoinRules, tasks: int, cohorts: list[Cohort] | None = None) -> None:
+        self.rules = rules
+        self.tasks = tasks
+        self.cohorts: list[Cohort] = [] if cohorts is None else cohorts
+        self.buffer = JoinBuffer(rules, self.cohorts)
+        self.duplicate: dict[int, bool] = {}
+        self.unkept: dict[int, bool] = {}
+        self.outcomes: Counter[Outcome] = Counter()
+        self.tally: Counter[tuple[int, JoinEvent]] = Counter()
+        self.extras: list[tuple[int, bytes | None]] = []
+        for task in range(tasks):
+            self.buffer.assign(task)
+
+    def cohort(self, cohort: Cohort) -> int:
+        if cohort not in self.cohorts:
+            self.cohorts.append(cohort)
+        return self.cohorts.index(cohort)
+
+    def predictions(
+        self,
+        rows: Sequence[tuple[int, Prediction]],
+        extras: Sequence[bytes | None] | None = None,
+    ) -> None:
+        """`rows` are numbered, as the answers are."""
+        columns = [row for _, row in rows]
+        cohorts = [
+            self.cohort(Cohort(ModelKey(r.model, r.version), SPEC, (), r.horizon_ms))
+            for r in columns
+        ]
+        joined = self.buffer.predictions(
+            PredictionRows(
+                task=np.array([r.task for r in columns], dtype=np.int32),
+                ids=ids_of([r.id for r in columns]),
+                cohort=np.array(cohorts, dtype=np.int32),
+                time_ms=np.array([r.time_ms for r in columns], dtype=np.int64),
+                code=np.array([r.code for r in columns], dtype=np.int32),
+                value=np.array([r.code / 8 for r in columns], dtype=np.float64),
+                extras=extras,
+            )
+        )
+        for (number, _), again, unkept in zip(rows, joined.duplicate, joined.unkept, strict=True):
+            self.duplicate[number] = bool(again)
+            self.unkept[number] = bool(unkept)
+        self._hear(joined.outcomes)
+        self.tally += joined.tally
+
+    def labels(self, rows: Sequence[Label]) -> None:
+        names = [-1 if r.model is None else self.buffer.name(r.model) for r in rows]
+        joined = self.buffer.labels(
+            LabelRows(
+                task=np.array([r.task for r in rows], dtype=np.int32),
+                ids=ids_of([r.id for r in rows]),
+                time_ms=np.array([r.time_ms for r in rows], dtype=np.int64),
+                watermark_ms=np.array([r.watermark_ms for r in rows], dtype=np.int64),
+                form=np.array([r.value[0] for r in rows], dtype=np.uint8),
+                bits=np.array([r.value[1] for r in rows], dtype=np.uint64),
+                model=np.array(names, dtype=np.int32),
+                late=np.array([r.late for r in rows], dtype=np.bool_),
+                offset=np.array([r.offset for r in rows], dtype=np.int64),
+            )
+        )
+        self._hear(joined.outcomes)
+        self.tally += joined.tally
+
+    def advance(self, task: int, predicted_ms: int, labelled_ms: int | None) -> None:
+        self.tally += self.buffer.advance(task, predicted_ms, labelled_ms)
+
+    def finish(self) -> None:
+        """All time passes."""
+        for task in range(self.tasks):
+            self.advance(task, FAR_MS, FAR_MS)
+
+    def _hear(self, outcomes: Outcomes) -> None:
+        for i in range(len(outcomes)):
+            cohort = self.cohorts[outcomes.cohort[i]]
+            assert outcomes.value[i] == outcomes.code[i] / 8
+            self.outcomes[
+                Outcome(
+                    task=int(outcomes.task[i]),
+                    id=number_of(outcomes.ids[i]),
+                    model=cohort.model.model,
+                    version=cohort.model.version,
+                    code=int(outcomes.code[i]),
+                    value=(int(outcomes.form[i]), int(outcomes.bits[i])),
+                    time_ms=int(outcomes.time_ms[i]),
+                    delay_ms=int(outcomes.delay_ms[i]),
+                    change=Change(int(outcomes.change[i])),
+                    late=bool(outcomes.late[i]),
+                    offset=int(outcomes.offset[i]),
+                )
+            ] += 1
+        if outcomes.extras is not None:
+            self.extras += [
+                (number_of(i), e) for i, e in zip(outcomes.ids, outcomes.extras, strict=True)
+            ]
+
+
+def ids_of(numbers: Sequence[int]) -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
+    """Ids that share one half or the other, so that both must be compared."""
+    pairs = [[number // 2, (number + 1) // 2] for number in numbers]
+    return np.array(pairs, dtype=np.uint64).reshape(len(pairs), 2)
+
+
+def number_of(pair: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> int:
+    return int(pair[0]) + int(pair[1])
