@@ -16,6 +16,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
+from stream.adapters.table_segments import segment_column
 from stream.adapters.tables import RoleOptions, assign_roles, read_table, variables
 from stream.core.errors import InputError
 
@@ -173,3 +174,20 @@ def test_values_of_every_type_that_a_feature_has() -> None:
     assert columns["features.b"] == [True, None]
     assert columns["features.s"] == columns["features.k"] == ["a", None]
     assert columns["features.n"] == [None, None]
+
+
+def test_tags_are_no_features_and_segment_columns_are_called_as_monitors_call_them() -> None:
+    table = table_of("age", "tags.country", "plan", "features")
+    roles = assign_roles(table, RoleOptions(ignore=["plan"]))
+    assert list(roles.features) == ["age", "features"]
+    assert roles.left_out["tags.country"] == "a tag"
+    assert segment_column(table, roles, "age") == ("age", "age")
+    for name in ("country", "tags.country"):
+        assert segment_column(table, roles, name) == ("tags.country", "tags.country")
+    assert segment_column(table, roles, "plan") == ("tags.plan", "plan")
+    with pytest.raises(InputError, match="no column 'city' to segment by"):
+        segment_column(table, roles, "city")
+    table = table_of("features.age", "features.plan")
+    roles = assign_roles(table)
+    for name in ("age", "features.age"):
+        assert segment_column(table, roles, name) == ("age", "features.age")

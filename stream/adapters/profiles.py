@@ -14,7 +14,6 @@ from stream.adapters.monitors import in_force, next_boundary_ms
 from stream.adapters.tables import RoleOptions
 from stream.core.catalog import Profiles
 from stream.core.errors import ConfigError, ProfileError
-from stream.core.labels import LabelKind
 from stream.core.specs import MonitorSpec, Profile, TimeSpec
 
 __all__ = ["Moment", "RolesDocument", "effective_from_ms", "publication", "read_roles"]
@@ -29,8 +28,10 @@ class RolesDocument(Document):
     id: str | None = Field(None, description="the prediction id's column")
     time: str | None = Field(None, description="the event time's column")
     label: str | None = Field(None, description="the label's column")
-    kind: LabelKind | Literal[""] = Field("", description="what the labels are, else guessed")
-    positive: str = Field("", description="the positive class, else the greater of two")
+    kind: Literal["", "binary", "multiclass", "regression"] = Field(
+        "", description="what the labels are, else guessed"
+    )
+    positive: str | int = Field("", description="the positive class, else the greater of two")
     segment_by: list[str] = Field(default_factory=list, description="columns to segment by")
     features: list[str] = Field(default_factory=list, description="the only features")
     ignore: list[str] = Field(default_factory=list, description="columns of no role")

@@ -23,6 +23,7 @@ from stream.adapters.tables import (
     variables,
 )
 from stream.cli.output import say
+from stream.core.baseline import with_metrics
 from stream.core.errors import InputError
 from stream.core.labels import LabelKind
 from stream.core.pane.reference import LabelColumn, build_profile, profile_to_record
@@ -94,7 +95,7 @@ def build(
         found = assign_roles(table, options)
         _tell(found, table.num_rows)
         columns = variables(table, found)
-        label = _label(table, found, kind or document.kind, positive or document.positive)
+        label = _label(table, found, kind or document.kind, positive or str(document.positive))
         segments = [
             segment_column(table, found, name)
             for name in (*document.segment_by, *(segment_by or ()))
@@ -110,6 +111,8 @@ def build(
             created_ms=time.time_ns() // 1_000_000,
             provenance={"file": file.name, **document.provenance, **_pairs(provenance)},
         )
+        if label is not None:
+            profile = with_metrics(profile, columns, label.values)
     _tell_more(profile)
     _write(profile, output)
 
@@ -144,6 +147,8 @@ def _tell_more(profile: Profile) -> None:
         say(f"  outcome    {outcome.kind}, {outcome.rows:,} labels" + (classes and f": {classes}"))
         if outcome.calibration:
             say(f"  calibrated over {len(outcome.calibration)} bins of the score")
+        shown = (f"{name} {value:.4g}" for name, value in outcome.metrics if "." not in name)
+        say(f"  its own    {', '.join(shown)}")
     for column, values in profile.segments:
         say(f"  segments   {column}: {', '.join(values)}")
 
