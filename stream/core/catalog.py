@@ -115,6 +115,11 @@ class Monitors:
                 return change.effective_from_ms
         return None
 
+    def any_segments(self) -> bool:
+        """True if any monitor known tells rows apart."""
+        specs = (change.spec for changes in self._changes.values() for change in changes)
+        return any(spec.segments for spec in (self.default, *specs))
+
     def models(self) -> tuple[str, ...]:
         """The models that have a monitor of their own, sorted."""
         return tuple(sorted(self._changes))

@@ -45,7 +45,7 @@ _TOKEN: Final = re.compile(
     rf"|(?P<sign><=|>=|==|!=|[<>()\[\],])"
     rf"|(?P<end>\Z))"
 )
-_CONDITION: Final = re.compile(r"[<>=]|!=|\bin\s*\[|\bis\s+(?:not\s+)?missing\s*$")
+_CONDITION: Final = re.compile(r"[<>=]|!=|\bin\s*\[|\bis\s+(?:not\s+)?missing\b")
 
 
 def is_expression(text: str) -> bool:
