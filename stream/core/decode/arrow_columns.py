@@ -11,10 +11,14 @@ import pyarrow as pa
 
 from stream.core.decode.arrow_layout import is_text
 from stream.core.decode.plan import Lookup
+from stream.core.decode.values import Bits, Values, bits_of_numbers, texts_of
+from stream.core.ids import ids_of, ids_of_text, ids_of_uuids
+from stream.core.labels import Form
 from stream.core.records import Int64s, Scalar
 
-__all__ = ["filled", "plain", "present", "slots"]
+__all__ = ["bits_in", "filled", "ids_in", "names_in", "plain", "present", "slots"]
 
+_EXACT: Final = float(1 << 53)
 _FEW: Final = 1_024  # a table of so many slots costs less than finding the distinct values
 
 _Floats = npt.NDArray[np.float64]
@@ -59,6 +63,74 @@ def slots(column: Any, lookup: Lookup, count: int) -> Int64s:
         column = column.dictionary_encode()
     _gather(column, out, lambda values: [lookup[value] for value in values], lookup[None])
     return out
+
+
+def ids_in(column: Any) -> npt.NDArray[np.uint64]:
+    """The key of each id (`ids.ids_of`), (n, 2) uint64; no row is null."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return ids_of([str(text) for text in plain(column)])
+    parts = []
+    for chunk in column.chunks:
+        if not len(chunk):
+            continue
+        first, buffers = chunk.offset, chunk.buffers()
+        if pa.types.is_fixed_size_binary(kind):
+            width = kind.byte_width
+            raw = memoryview(buffers[1])[first * width : (first + len(chunk)) * width]
+            parts.append(ids_of_uuids(raw))
+        else:
+            wide = np.int64 if pa.types.is_large_string(kind) else np.int32
+            ends = np.frombuffer(buffers[1], dtype=wide)[first : first + len(chunk) + 1]
+            text = b"" if buffers[2] is None else buffers[2]
+            parts.append(ids_of_text(memoryview(text), ends.astype(np.int64)))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def bits_in(column: Any, values: Values) -> tuple[Bits, dict[int, str]]:
+    """Form and bits of each value (NaN stays a NUMBER), and what the texts are."""
+    kind = column.type
+    form = np.zeros(len(column), dtype=np.uint8)
+    bits = np.zeros(len(column), dtype=np.uint64)
+    if pa.types.is_null(kind):
+        return (form, bits), {}
+    if is_text(kind) or pa.types.is_dictionary(kind):
+        if not pa.types.is_dictionary(kind):
+            column = column.dictionary_encode()
+        texts: dict[int, str] = {}
+
+        def of(known: list[Any]) -> Bits:
+            found = values.bits_of(known)
+            texts.update(texts_of(known, found))
+            return found
+
+        _gather(column, form, lambda known: of(known)[0].tolist(), Form.NULL)
+        _gather(column, bits, lambda known: of(known)[1].tolist(), 0)
+        return (form, bits), texts
+    numbers = np.empty(len(column), dtype=np.float64)
+    null = ~column.is_valid().to_numpy() if column.null_count else None
+    filled(column, numbers)
+    if pa.types.is_integer(kind) and (np.abs(numbers) >= _EXACT).any():
+        listed = column.to_pylist()
+        found = values.bits_of(listed)
+        return found, texts_of(listed, found)
+    return bits_of_numbers(numbers, null), {}
+
+
+def names_in(column: Any) -> tuple[npt.NDArray[np.int32], list[str]]:
+    """The number of each row's name, -1 where it is null or "", and the names."""
+    out = np.full(len(column), -1, dtype=np.int32)
+    numbers: dict[str, int] = {}
+    if not pa.types.is_null(column.type):
+        if not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()
+        _gather(
+            column,
+            out,
+            lambda known: [numbers.setdefault(n, len(numbers)) if n else -1 for n in known],
+            -1,
+        )
+    return out, list(numbers)
 
 
 def present(column: Any) -> _Mask:

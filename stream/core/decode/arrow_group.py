@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stream.core.decode.arrow_columns import filled, plain, present, slots
-from stream.core.decode.arrow_layout import Layout
+from stream.core.decode.arrow_served import served_of
+from stream.core.decode.arrow_streams import Group
 from stream.core.decode.assemble import Assembled
 from stream.core.decode.plan import Plan
 from stream.core.decode.plans import NO_PLAN, Plans
+from stream.core.decode.values import Values
 from stream.core.records import (
     CARRIES_FEATURES,
     CARRIES_PREDICTION,
@@ -23,56 +24,27 @@ from stream.core.records import (
     ModelKey,
     Overrides,
     RawBatch,
+    Served,
 )
 from stream.core.specs import MISSING, MISTYPED
 
-__all__ = ["Group", "batches_of"]
+__all__ = ["batches_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Rows of one topic in order of (record, row), as an Arrow table and as columns."""
-
-    layout: Layout
-    table: Any
-    record: npt.NDArray[np.int32]
-    row: npt.NDArray[np.int32]
-    event_time_ms: Int64s
-    carries: npt.NDArray[np.uint8]
-
-    def column(self, place: int) -> Any:
-        """A column of the table, in chunks."""
-        return self.table.column(place)
-
-    def at(self, event_time_ms: Int64s) -> Group:
-        """The same rows with these times."""
-        return replace(self, event_time_ms=event_time_ms)
-
-    def keep(self, mask: npt.NDArray[np.bool_]) -> Group:
-        """The rows of the mask."""
-        if mask.all():
-            return self
-        return Group(
-            self.layout,
-            self.table.filter(pa.array(mask)),
-            self.record[mask],
-            self.row[mask],
-            self.event_time_ms[mask],
-            self.carries[mask],
-        )
-
-
-def batches_of(group: Group, plans: Plans, done: Assembled) -> None:
+def batches_of(group: Group, plans: Plans, values: Values, done: Assembled) -> None:
     """Adds the rows to the batches, or to the raw ones where no profile is known to apply."""
     group.carries[:] |= CARRIES_FEATURES if group.layout.has_features else 0
     for model, rows in _by_model(group):
         entries = plans.entries_for(model, rows.event_time_ms)
         planned = entries != NO_PLAN
+        wants = plans.wants(model.model)
         if planned.any():
             plan = plans.plan(int(entries[planned][0]))
-            done.batches.append(_batch(rows.keep(planned), plan))
+            kept = rows.keep(planned)
+            done.batches.append(_batch(kept, plan, served_of(kept, wants, values)))
         if not planned.all():
-            done.raw.append(_raw(rows.keep(~planned), model))
+            kept = rows.keep(~planned)
+            done.raw.append(_raw(kept, model, served_of(kept, wants, values)))
 
 
 def _by_model(group: Group) -> Iterator[tuple[ModelKey, Group]]:
@@ -95,7 +67,7 @@ def _by_model(group: Group) -> Iterator[tuple[ModelKey, Group]]:
         yield key, group.keep(mask)
 
 
-def _batch(rows: Group, plan: Plan) -> Batch:
+def _batch(rows: Group, plan: Plan, served: Served | None) -> Batch:
     profile, count = plan.profile, len(rows.record)
     columns = _carried(rows)
     numeric = np.empty((len(profile.numeric), count), dtype=np.float64)
@@ -126,10 +98,11 @@ def _batch(rows: Group, plan: Plan) -> Batch:
         codes=codes,
         overrides=_overrides(plan, odd),
         unknown=_unknown(rows, [n for n in rows.layout.feature_names() if n not in known]),
+        served=served,
     )
 
 
-def _raw(rows: Group, model: ModelKey) -> RawBatch:
+def _raw(rows: Group, model: ModelKey, served: Served | None) -> RawBatch:
     return RawBatch(
         model=model,
         record=rows.record,
@@ -137,6 +110,7 @@ def _raw(rows: Group, model: ModelKey) -> RawBatch:
         event_time_ms=rows.event_time_ms,
         carries=rows.carries,
         columns={name: plain(rows.column(place)) for name, place in sorted(_carried(rows).items())},
+        served=served,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,9 +14,10 @@ from stream.core.errors import Reason
 from stream.core.records import ModelKey
 from stream.core.specs import FEATURE_PREFIX, SCORE_PREFIX
 
-__all__ = ["Layout", "is_number", "is_text", "layout_of"]
+__all__ = ["Layout", "is_number", "is_text", "label_layout_of", "layout_of"]
 
 _ID_BYTES: Final = 16
+_LABEL_COLUMNS: Final = ("prediction_id", "label", "event_time_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,9 @@ class Layout:
     """The columns of a schema by place.
 
     `model` is what the schema's metadata says; a column of either name goes before it.
-    `variables` maps a variable's name to its column. `texts` are the columns that are
-    dictionaries of text.
+    `variables` maps a variable's name to its column, `others` those of latency, status and
+    tags. `texts` are the columns that are dictionaries of text. `label` is None but for labels,
+    which have no variables, and of which "" as model means any.
     """
 
     model: ModelKey
@@ -36,6 +38,8 @@ class Layout:
     variables: Mapping[str, int]
     has_features: bool
     texts: tuple[int, ...]
+    others: Mapping[str, int]
+    label: int | None = None
 
     def feature_names(self) -> list[str]:
         """The variables that are features, in the schema's order."""
@@ -44,14 +48,7 @@ class Layout:
 
 def layout_of(schema: Any, limits: DecodeLimits) -> Layout:
     """The layout of a schema. Raises RefusedError where its columns are not a row's."""
-    places: dict[str, int] = {}
-    for place, name in enumerate(schema.names):
-        if name in places:
-            raise RefusedError(Reason.SCHEMA_MISMATCH, f"{name}: two columns of this name")
-        places[name] = place
-    for name in ("prediction_id", "event_time_ms"):
-        if name not in places:
-            raise RefusedError(Reason.MISSING_FIELD, f"{name}: no such column")
+    places = _places(schema, ("prediction_id", "event_time_ms"))
     _check_types(schema)
     model = _model_of(schema.metadata or {}, needed="model" not in places)
     variables = {name: place for name, place in places.items() if _is_variable(name)}
@@ -69,11 +66,27 @@ def layout_of(schema: Any, limits: DecodeLimits) -> Layout:
         version_column=places.get("version"),
         variables=variables,
         has_features=features > 0,
-        texts=tuple(
-            place
-            for place, column in enumerate(schema)
-            if pa.types.is_dictionary(column.type) and is_text(column.type.value_type)
-        ),
+        texts=_texts(schema),
+        others={name: place for name, place in places.items() if _is_other(name)},
+    )
+
+
+def label_layout_of(schema: Any, _limits: DecodeLimits) -> Layout:
+    """The layout of labels. Raises RefusedError where the columns are not a label's."""
+    places = _places(schema, _LABEL_COLUMNS)
+    own = [name for name in (*_LABEL_COLUMNS, "model") if name in places]
+    _check_types([schema.field(places[name]) for name in own])
+    return Layout(
+        model=_model_of(schema.metadata or {}, needed=False),
+        prediction_id=places["prediction_id"],
+        event_time=places["event_time_ms"],
+        model_column=places.get("model"),
+        version_column=None,
+        variables={},
+        has_features=False,
+        texts=_texts(schema),
+        others={},
+        label=places["label"],
     )
 
 
@@ -89,12 +102,36 @@ def is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def _places(schema: Any, needed: tuple[str, ...]) -> dict[str, int]:
+    places: dict[str, int] = {}
+    for place, name in enumerate(schema.names):
+        if name in places:
+            raise RefusedError(Reason.SCHEMA_MISMATCH, f"{name}: two columns of this name")
+        places[name] = place
+    for name in needed:
+        if name not in places:
+            raise RefusedError(Reason.MISSING_FIELD, f"{name}: no such column")
+    return places
+
+
+def _texts(schema: Any) -> tuple[int, ...]:
+    return tuple(
+        place
+        for place, column in enumerate(schema)
+        if pa.types.is_dictionary(column.type) and is_text(column.type.value_type)
+    )
+
+
+def _is_other(name: str) -> bool:
+    return name in {"latency_ms", "status"} or name.startswith("tags.")
+
+
 def _is_variable(name: str) -> bool:
     return name in {"prediction", "score"} or name.startswith((FEATURE_PREFIX, SCORE_PREFIX))
 
 
-def _check_types(schema: Any) -> None:
-    for column in schema:
+def _check_types(columns: Iterable[Any]) -> None:
+    for column in columns:
         name, kind = column.name, column.type
         value = kind.value_type if pa.types.is_dictionary(kind) else kind
         number, text = is_number(value), is_text(value)
@@ -108,7 +145,7 @@ def _check_types(schema: Any) -> None:
             good = text or empty
         elif name in {"score", "latency_ms"} or name.startswith((SCORE_PREFIX, "attributions.")):
             good = number or empty
-        elif name == "prediction" or name.startswith((FEATURE_PREFIX, "tags.")):
+        elif name in {"prediction", "label"} or name.startswith((FEATURE_PREFIX, "tags.")):
             good = number or text or empty
         else:
             continue

@@ -61,7 +61,7 @@ class Decoder:
         own = schemas or {}
         self._avro_reader = AvroReader(registry, own, ROW_FIELDS, self._converted)
         self._labels = LabelReader(registry, own, self._limits)
-        self._arrow_reader = ArrowReader(self._plans, self._limits)
+        self._arrow_reader = ArrowReader(self._plans, self._values, self._limits)
         self._guess: Reader | None = None
         self._often_nan = False  # read literals of NaN as null before rows are refused for them
 

@@ -8,12 +8,22 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from stream.core.decode.arrow_checks import Reasons, check_ids, check_models, with_times
+from stream.core.decode.arrow_columns import bits_in, ids_in, names_in
+from stream.core.decode.arrow_streams import ArrowStreams, Group
 from stream.core.decode.avro import AvroReader, SchemaSource
 from stream.core.decode.format import Format, Formats
-from stream.core.decode.labels import LabelRow, convert_label, labels_of, merged, read_labels
+from stream.core.decode.labels import (
+    NOT_FINITE,
+    LabelRow,
+    convert_label,
+    labels_of,
+    merged,
+    read_labels,
+)
 from stream.core.decode.limits import DecodeLimits
-from stream.core.decode.values import Values
-from stream.core.errors import Rejected
+from stream.core.decode.values import Values, not_finite
+from stream.core.errors import Reason, Rejected
 from stream.core.labels import Labels
 from stream.core.records import Slice
 
@@ -33,6 +43,7 @@ class LabelReader:
     ) -> None:
         self._limits = limits
         self._values = Values()
+        self._streams = ArrowStreams(limits, labels=True)
         self._avro = AvroReader(registry, schemas, _FIELDS, convert_label)
 
     def read(self, slice_: Slice, found: Formats, rejected: list[Rejected]) -> Labels | None:
@@ -46,6 +57,11 @@ class LabelReader:
         if len(avro):
             read = self._avro.read_all(slice_, avro, rejected)
             self._add(*read, slice_, parts, rejected)
+        arrow = found.records(Format.ARROW)
+        if len(arrow):
+            carries = np.zeros(len(slice_), dtype=np.uint8)
+            for group in self._streams.groups(slice_.values, arrow, carries, rejected):
+                self._add_group(group, slice_, parts, rejected)
         return merged(parts)
 
     def _add(
@@ -61,3 +77,45 @@ class LabelReader:
         rejected.extend(bad)
         if part is not None:
             parts.append(part)
+
+    def _add_group(
+        self, group: Group, slice_: Slice, parts: list[Labels], rejected: list[Rejected]
+    ) -> None:
+        """The labels of Arrow batches of one schema."""
+        reasons = Reasons(len(group.record))
+        check_ids(group, reasons)
+        check_models(group, reasons)
+        latest = slice_.timestamp_ms[group.record] + self._limits.max_clock_skew_ms
+        group = with_times(group, latest, reasons)
+        place = group.layout.label or 0
+        bits, texts = bits_in(group.column(place), self._values)
+        reasons.add(not_finite(bits), Reason.WRONG_TYPE, NOT_FINITE)
+        if reasons.codes.any():
+            rejected.extend(reasons.rejected(group))
+            good = reasons.codes == 0
+            group, bits = group.keep(good), (bits[0][good], bits[1][good])
+        if not len(group.record):
+            return
+        model, models = _models(group)
+        parts.append(
+            Labels(
+                record=group.record,
+                row=group.row,
+                event_time_ms=group.event_time_ms,
+                ids=ids_in(group.column(group.layout.prediction_id)),
+                form=bits[0],
+                bits=bits[1],
+                model=model,
+                models=models,
+                texts=texts,
+            )
+        )
+
+
+def _models(group: Group) -> tuple[npt.NDArray[np.int32], list[str]]:
+    """What the column says, else what the schema's metadata does."""
+    if group.layout.model_column is not None:
+        return names_in(group.column(group.layout.model_column))
+    name = group.layout.model.model
+    number = np.full(len(group.record), 0 if name else -1, dtype=np.int32)
+    return number, [name] if name else []
