@@ -91,6 +91,7 @@ class Reason(StrEnum):
     TOO_MANY_FEATURES = "too_many_features"  # more features in one row than the setting allows
     OVERSIZED = "oversized"  # the record is larger than max_record_bytes, packed or unpacked
     EMPTY = "empty"  # the record has no value (a tombstone)
+    WRONG_LABEL = "wrong_label"  # a label that its prediction's model cannot have
 
 
 @dataclass(frozen=True, slots=True)

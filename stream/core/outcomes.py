@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from stream.core.labels import LabelSpec
 from stream.core.records import Int64s, ModelKey
 
-__all__ = ["Change", "Cohort", "LabelRows", "Outcomes", "PredictionRows"]
+__all__ = ["Change", "Cohort", "JoinEvent", "LabelRows", "Outcomes", "PredictionRows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,20 @@ class Outcomes:
     ids: npt.NDArray[np.uint64]
     offset: Int64s
     extras: Sequence[bytes | None] | None = None
-    notes: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.task)
+
+
+class JoinEvent(StrEnum):
+    """What became of a row, or of a label and one of its predictions. Metrics carry the names."""
+
+    DUPLICATE = "duplicate"  # a prediction that was there before
+    UNKEPT = "unkept"  # a prediction beyond `max_pending`
+    JOINED = "joined"  # a prediction's first label
+    NULL_FIRST = "null_first"  # a retraction of what was never labelled
+    DUPLICATE_LABEL = "duplicate_label"  # the value that is in force already
+    CORRECTION = "correction"  # another value, in time
+    CORRECTION_LATE = "correction_late"  # another value, after the outcome's pane
+    UNMATCHED = "unmatched"  # a label that waited in vain
+    REFUSED = "refused"  # a label beyond `max_waiting`: it doesn't wait

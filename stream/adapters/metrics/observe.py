@@ -7,6 +7,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from stream.core.errors import Reason
+from stream.core.outcomes import JoinEvent
 
 __all__ = ["ObserveMetrics"]
 
@@ -54,8 +55,28 @@ class ObserveMetrics:
             ("topic",),
             registry=registry,
         )
+        self._joined = Counter(
+            "driftstream_join_events_total",
+            "What became of predictions and labels in the join, by event.",
+            ("event",),
+            registry=registry,
+        )
+        self._pending = Gauge(
+            "driftstream_pending_predictions",
+            "Predictions kept for their labels and later duplicates, by partition.",
+            ("partition",),
+            registry=registry,
+        )
+        self._waiting = Gauge(
+            "driftstream_waiting_labels",
+            "Labels kept for predictions that may still come, by partition.",
+            ("partition",),
+            registry=registry,
+        )
         for reason in Reason:
             self._rejected.labels(reason.value)
+        for event in JoinEvent:
+            self._joined.labels(event.value)
 
     def rows(self, topic: str, count: int) -> None:
         """Rows of a topic were accepted."""
@@ -72,6 +93,15 @@ class ObserveMetrics:
     def astray(self, topic: str, count: int) -> None:
         """Rows of a sample were on another partition than their key says."""
         self._astray.labels(topic).inc(count)
+
+    def joined(self, event: str, count: int) -> None:
+        """Predictions or labels met the event of that name in the join."""
+        self._joined.labels(event).inc(count)
+
+    def pending(self, task: int, predictions: int, labels: int) -> None:
+        """So many predictions and labels of a partition are kept; none where it was given up."""
+        self._pending.labels(str(task)).set(predictions)
+        self._waiting.labels(str(task)).set(labels)
 
     def refused_profile(self) -> None:
         """A profile on the topic was nonsense, or contradicted an earlier one."""

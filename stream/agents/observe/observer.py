@@ -25,6 +25,12 @@ class ObserveObserver(Protocol):
     def watermark(self, topic: str, watermark_ms: int) -> None:
         """The lowest watermark of the topic's partitions here, told at each commit."""
 
+    def joined(self, event: str, count: int) -> None:
+        """Predictions or labels met an event of the join (`outcomes.JoinEvent`)."""
+
+    def pending(self, task: int, predictions: int, labels: int) -> None:
+        """So many predictions and labels of a task are kept, told at each commit."""
+
     def refused_profile(self) -> None:
         """A profile on the topic was nonsense, or contradicted an earlier one."""
 
@@ -45,6 +51,12 @@ class SilentObserveObserver:
         """Ignored."""
 
     def watermark(self, topic: str, watermark_ms: int) -> None:
+        """Ignored."""
+
+    def joined(self, event: str, count: int) -> None:
+        """Ignored."""
+
+    def pending(self, task: int, predictions: int, labels: int) -> None:
         """Ignored."""
 
     def refused_profile(self) -> None:

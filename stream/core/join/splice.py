@@ -50,7 +50,7 @@ def splice(parts: Sequence[Outcomes]) -> Outcomes:
     joined: dict[str, Any] = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])
         for field in dataclasses.fields(Outcomes)
-        if field.name not in {"extras", "notes"}
+        if field.name != "extras"
     }
     extras: list[bytes | None] | None = None
     if any(part.extras is not None for part in parts):
