@@ -90,9 +90,12 @@ class LabelLogger(RowLogger):
         label: Column,
         *,
         event_time_ms: Column | int | None = None,
-        model: str | None = None,
+        model: Column | str | None = None,
     ) -> None:
-        """Buffers many labels, given as columns of equal length; see PredictionLogger's."""
+        """Buffers many labels, given as columns of equal length; see PredictionLogger's.
+
+        `model` is one for all rows, or a column of names and None.
+        """
         rows = length_of(prediction_id, "prediction_id")
         sized = {"label": label}
         if hasattr(event_time_ms, "__len__"):
@@ -102,8 +105,8 @@ class LabelLogger(RowLogger):
         for i, plain in enumerate(plain_values(label, "label")):
             _label(plain, f"label[{i}]")
         columns = {"label": label}
-        if _model(model) is not None:
-            columns["model"] = [model] * rows
+        if model is not None:
+            columns["model"] = _models(model, rows)
         self._put_columns(keys, event_times(event_time_ms, rows), columns)
 
 
@@ -116,6 +119,13 @@ def _label(value: Scalar, path: str) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         raise SchemaError(f"{path}: is {value}, which is no outcome; None retracts a label")
     return value
+
+
+def _models(model: Column | str, rows: int) -> list[Scalar]:
+    if isinstance(model, str):
+        return [_model(model)] * rows
+    check_lengths(rows, {"model": model})
+    return [_model(name) for name in plain_values(model, "model")]
 
 
 def _model(model: object) -> str | None:
