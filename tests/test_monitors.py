@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.adapters.monitor_topic import MonitorRecord, monitors_of_records
 from stream.adapters.monitors import (
     HISTORY,
     check_monitor,
@@ -25,6 +27,7 @@ from stream.core.catalog import Monitors
 from stream.core.errors import ConfigError, ProfileError
 from stream.core.pane.reference import build_profile
 from stream.core.records import ModelKey
+from stream.core.rules import LabelRule, MetricRule, SegmentRule
 from stream.core.specs import MonitorSpec, TimeSpec
 from stream.engine.agent import Broadcast
 
@@ -160,3 +163,109 @@ def test_a_profile_is_published_once() -> None:
 def test_a_monitor_that_breaks_several_rules_lists_them() -> None:
     with pytest.raises(ConfigError, match=r"min_rows.*; drift_share"):
         check_monitor(changed(min_rows=0, drift_share=2))
+
+
+FULL = changed(
+    labels=LabelRule(kind="binary", classes=("deny", "approve"), positive="approve", sample=0.5),
+    segments=(SegmentRule("country", ("US",)), SegmentRule("age >= 65", protected=True)),
+    performance={"accuracy": MetricRule(low=0.85), "f1": MetricRule(max_drop=0.05, point=True)},
+    estimated={"roc_auc": MetricRule(low=0.7)},
+    serving={"latency_p99": MetricRule(high=250.0)},
+    fairness={"tpr_difference": MetricRule(low=-0.1, high=0.1)},
+    min_coverage=0.5,
+    joined=True,
+)
+
+
+def test_rules_of_labels_segments_and_metrics_travel_whole() -> None:
+    changes = (FULL, changed(labels=LabelRule(wanted=False), effective_from_ms=HOUR))
+    assert decode_monitors(encode_monitors(changes), MINUTE) == changes
+
+
+def test_a_record_of_an_older_release_has_the_defaults() -> None:
+    record = json.loads(encode_monitors((BASE,)))
+    for name in ("labels", "segments", "performance", "min_coverage", "joined"):
+        del record[name]
+    assert decode_monitors(json.dumps(record).encode()) == (BASE,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"model": "a@1"}, "must not contain @"),
+        ({"model": " a"}, "must not begin or end with a space"),
+        ({"model": "a\n"}, "control characters"),
+        ({"model": "é" * 129}, "at most 256 bytes"),
+        ({"labels": LabelRule(kind="ordinal")}, "labels.kind must be one of binary"),
+        ({"labels": LabelRule(kind="binary", classes=("a",))}, "of a binary model are two"),
+        ({"labels": LabelRule(classes=("a",))}, "at least two"),
+        ({"labels": LabelRule(classes=("a", "a"))}, "differ"),
+        ({"labels": LabelRule(classes=("a", ""))}, "empty"),
+        ({"labels": LabelRule(kind="regression", classes=("a", "b"))}, "a regression has none"),
+        ({"labels": LabelRule(kind="multiclass", positive="a")}, "binary model's"),
+        ({"labels": LabelRule(classes=("a", "b"), positive="c")}, "none of labels.classes"),
+        ({"labels": LabelRule(horizon_ms=0)}, "labels.horizon"),
+        ({"labels": LabelRule(horizon_ms=45 * 24 * HOUR + 1)}, "at most 45d"),
+        ({"labels": LabelRule(sample=0.0)}, "labels.sample"),
+        ({"labels": LabelRule(sample=1.5)}, "labels.sample"),
+        ({"segments": (SegmentRule("age >"),)}, "character 6: expected a number"),
+        ({"segments": (SegmentRule(" age"),)}, "spaces around"),
+        ({"segments": (SegmentRule("a", ("x", "x")),)}, "values must differ"),
+        ({"segments": (SegmentRule("a"), SegmentRule("a", ("x",)))}, "stands twice"),
+        ({"segments": (SegmentRule("a > 1"), SegmentRule("a>1.0"))}, "stands twice"),
+        ({"segments": (SegmentRule("a > 1", ("x",)),)}, "this is an expression"),
+        ({"segments": (SegmentRule("a", reference="x"),)}, "add protected"),
+        ({"segments": (SegmentRule("a", ("y",), True, "x"),)}, "none of its values"),
+        ({"segments": tuple(SegmentRule(f"a{i}") for i in range(21))}, "at most 20"),
+        ({"segments": (SegmentRule("a", tuple(map(str, range(1001)))),)}, "at most 1000"),
+        ({"segments": (SegmentRule("a" * 201),)}, "at most 200 characters"),
+        ({"performance": {"f1": MetricRule()}}, "performance.f1: says no threshold"),
+        ({"performance": {"f1": MetricRule(low=float("nan"))}}, "finite"),
+        ({"performance": {"f1": MetricRule(low=0.5, high=0.4)}}, "min must not be above max"),
+        ({"performance": {"f1": MetricRule(max_drop=-0.1)}}, "max_drop must not be below 0"),
+        ({"serving": {"error_share": MetricRule(max_rise=0.1)}}, "against the reference"),
+        ({"fairness": {"tpr": MetricRule(low=0.1)}}, "there is none"),
+        (
+            {"labels": LabelRule(wanted=False), "performance": {"f1": MetricRule(low=0.1)}},
+            "performance needs labels",
+        ),
+        ({"labels": LabelRule(wanted=False), "joined": True}, "joined needs labels"),
+        ({"min_coverage": 1.5}, "min_coverage"),
+    ],
+)
+def test_what_a_monitor_cannot_say(fields: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        check_monitor(changed(**fields))
+
+
+def record(offset: int, key: str, value: bytes | None) -> MonitorRecord:
+    return MonitorRecord(offset, key.encode(), value)
+
+
+def test_garbage_does_not_hide_the_last_valid_monitor() -> None:
+    other = replace(BASE, model="b")
+    found, skipped = monitors_of_records(
+        [
+            record(0, "credit", encode_monitors((BASE,))),
+            record(1, "b", b"junk"),
+            record(2, "credit", b"garbage"),
+            record(3, "b", encode_monitors((other,))),
+            record(4, "c", _broken(window_ms=90_000)),
+        ],
+        MINUTE,
+    )
+    assert found == {"credit": (BASE,), "b": (other,)}
+    assert [(s.record.offset, s.kept) for s in skipped] == [(2, True), (4, False)]
+    assert "not a monitor" in skipped[0].problem
+
+
+def test_a_removed_monitor_is_gone() -> None:
+    found, skipped = monitors_of_records(
+        [
+            record(0, "credit", encode_monitors((BASE,))),
+            record(1, "credit", b"garbage"),
+            record(2, "credit", None),
+        ],
+        MINUTE,
+    )
+    assert (found, skipped) == ({}, [])

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stream.adapters.documents import nearest
-from stream.core.rules import MetricRule
+from stream.core.expression import is_expression
+from stream.core.labels import LabelKind
+from stream.core.rules import MetricRule, SegmentRule
 from stream.core.specs import MonitorSpec
 
 __all__ = ["Vocabulary", "name_problems", "reach_problems"]
@@ -22,7 +24,7 @@ _RANGES: Final[Mapping[str, Range]] = {
     **dict.fromkeys(
         (
             *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "specificity"),
-            *("roc_auc", "average_precision", "brier", "ece", "error_share"),
+            *("roc_auc", "average_precision", "ece", "error_share"),
             *("selection_rate", "tpr", "fpr", "ppv"),
         ),
         _SHARE,
@@ -30,6 +32,7 @@ _RANGES: Final[Mapping[str, Range]] = {
     **dict.fromkeys(("mcc", "cohen_kappa"), (-1.0, 1.0)),
     **dict.fromkeys(("log_loss", "mae", "rmse", "mape", "throughput"), _POSITIVE),
     "r2": (-math.inf, 1.0),
+    "brier": (0.0, 2.0),  # of two classes at most 1
 }
 _ENDINGS: Final[Mapping[str, Range]] = {
     "_difference": (-1.0, 1.0),
@@ -39,18 +42,20 @@ _ENDINGS: Final[Mapping[str, Range]] = {
 }
 _BOUNDED_SCORES: Final = frozenset({"js", "hellinger", "ks"})  # besides ratios and their changes
 _BOUNDED_ENDINGS: Final = ("_ratio", "_change")
-_OF_A_CLASS: Final = frozenset({"precision", "recall", "f1"})
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """Every name there is, by what it is a name of.
 
-    `performance` gives the kinds of labels that each metric applies to, empty for all.
+    `performance` gives the kinds of labels that each metric applies to, `of_classes` those that
+    are told of each class of a multiclass model too, as `f1.approve`. Fairness metrics may be
+    told of one group, as `tpr.sex=F`.
     """
 
     scores: Collection[str]
     performance: Mapping[str, Collection[str]] = field(default_factory=dict)
+    of_classes: Collection[str] = ()
     estimated: Collection[str] = ()
     serving: Collection[str] = ()
     fairness: Collection[str] = ()
@@ -63,21 +68,41 @@ def name_problems(spec: MonitorSpec, known: Vocabulary) -> Iterator[str]:
     for place, score in named.items():
         if score and score not in known.scores:
             yield f"{place}: no score {score!r}; {nearest(score, known.scores)}"
+    for metric in spec.performance:
+        yield from _performance_problems(metric, spec, known)
     for place, metrics, names in (
-        ("performance", spec.performance, known.performance),
         ("estimated", spec.estimated, known.estimated),
         ("serving", spec.serving, known.serving),
-        ("fairness", spec.fairness, known.fairness),
     ):
         for metric in metrics:
-            base = _base(metric) if place == "performance" else metric
-            if base not in names:
+            if metric not in names:
                 yield f"{place}.{metric}: no metric {metric!r}; {nearest(metric, names)}"
-    kind = spec.labels.kind
-    for metric in spec.performance:
-        kinds = known.performance.get(_base(metric), ())
-        if kind and kinds and kind not in kinds:
-            yield f"performance.{metric}: is for {' and '.join(sorted(kinds))}, not for {kind}"
+    for metric in spec.fairness:
+        base, dot, group = metric.partition(".")
+        if base not in known.fairness:
+            yield f"fairness.{metric}: no metric {base!r}; {nearest(base, known.fairness)}"
+        elif dot and not any(_is_group(group, rule) for rule in spec.segments):
+            yield f"fairness.{metric}: no protected rule of segment_by has a group {group!r}"
+
+
+def _performance_problems(metric: str, spec: MonitorSpec, known: Vocabulary) -> Iterator[str]:
+    place, kind, classes = f"performance.{metric}", spec.labels.kind, spec.labels.classes
+    base, dot, of_class = metric.partition(".")
+    kinds = known.performance.get(metric, ())
+    if dot and base in known.of_classes:
+        kinds = (LabelKind.MULTICLASS,)
+        if classes and of_class not in classes:
+            yield f"{place}: no class {of_class!r}; {nearest(of_class, classes)}"
+    elif metric not in known.performance:
+        yield f"{place}: no metric {metric!r}; {nearest(metric, known.performance)}"
+    if kind and kinds and kind not in kinds:
+        yield f"{place}: is for {' and '.join(sorted(kinds))}, not for {kind}"
+
+
+def _is_group(segment: str, rule: SegmentRule) -> bool:
+    if is_expression(rule.by):
+        return rule.protected and segment in (rule.by, f"not ({rule.by})")
+    return rule.protected and segment.startswith(f"{rule.by}=")
 
 
 def reach_problems(spec: MonitorSpec) -> Iterator[str]:
@@ -118,14 +143,9 @@ def _beyond(rule: MetricRule, reach: Range) -> Iterator[str]:
             yield f"{word} {bound:g} can never be passed: {said}"
 
 
-def _base(metric: str) -> str:
-    """The metric without the class that it is told of: f1 of f1.approve."""
-    base, dot, _ = metric.partition(".")
-    return base if dot and base in _OF_A_CLASS else metric
-
-
 def _range(metric: str) -> Range:
-    base = _base(metric)
+    """The least and the greatest value of a metric, of a class's or a group's too."""
+    base = metric.partition(".")[0]
     for ending, reach in _ENDINGS.items():
         if base.endswith(ending):
             return reach

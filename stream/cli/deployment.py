@@ -6,10 +6,12 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 import orjson
+from confluent_kafka import Message
 
 from stream import schemas
 from stream.adapters.kafka.compacted import latest
-from stream.adapters.monitors import MonitorChanges, decode_monitors
+from stream.adapters.monitor_topic import MonitorRecord, monitors_of_records
+from stream.adapters.monitors import MonitorChanges
 from stream.cli.output import say
 from stream.cli.reading import read_topic
 from stream.core.errors import ConfigError, ProfileError, SchemaError
@@ -30,15 +32,13 @@ __all__ = [
 
 def all_monitors(settings: Settings) -> dict[str, MonitorChanges]:
     """Every model's monitors; records that aren't monitors are told on stderr and passed over."""
-    found: dict[str, MonitorChanges] = {}
     messages = read_topic(settings, "monitors", from_beginning=True, follow=False)
-    for key, value in latest(messages).items():
-        try:
-            changes = decode_monitors(value)
-        except ConfigError as error:
-            say(f"warning: monitors, key {key.decode(errors='replace')}: {error}")
-            continue
-        found[changes[-1].model] = changes
+    records = (record for message in messages if (record := _monitor_record(message)) is not None)
+    found, skipped = monitors_of_records(records, settings.time.pane_ms)
+    for each in skipped:
+        stands = "; the one before it stays in force" if each.kept else ""
+        key = each.record.key.decode(errors="replace")
+        say(f"warning: monitors, key {key}, offset {each.record.offset}: {each.problem}{stands}")
     return found
 
 
@@ -99,6 +99,12 @@ def parse_time(text: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
+
+
+def _monitor_record(message: Message) -> MonitorRecord | None:
+    """A message of the topic; None for one without a key, which compaction refuses anyhow."""
+    key = message.key()
+    return None if key is None else MonitorRecord(message.offset() or 0, key, message.value())
 
 
 def _field(value: bytes, name: str) -> str:

@@ -20,14 +20,19 @@ from stream.adapters.monitors import (
     with_change,
 )
 from stream.adapters.profiles import Moment, effective_from_ms
-from stream.adapters.vocabulary import Vocabulary
-from stream.cli.deployment import all_monitors, models_with_windows, parse_time
+from stream.cli.deployment import (
+    all_monitors,
+    all_profiles,
+    models_with_windows,
+    parse_time,
+)
 from stream.cli.options import JsonFlag, new_app, with_settings
-from stream.cli.output import instant, print_json, print_table
+from stream.cli.output import instant, print_json, print_table, say
 from stream.cli.reading import connection
+from stream.cli.vocabulary import VOCABULARY
 from stream.core.errors import ConfigError
-from stream.core.score import SCORES
-from stream.core.specs import MonitorSpec
+from stream.core.pane.grouping import left_out
+from stream.core.specs import MonitorSpec, Profile
 from stream.settings import Settings
 from stream.topics import real_name
 
@@ -37,7 +42,6 @@ app = new_app("Show the monitors in force.")
 apply_app = new_app("Publish monitors from a file.")
 
 _ANY = "(any other)"
-_KNOWN = Vocabulary(scores=SCORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,9 @@ def apply(
     A model that has no windows yet is watched so from the beginning; else a change applies from
     the first window boundary that no row has passed. Monitors that are unchanged are not sent.
     """
-    specs = [spec for path in file for spec in read_monitors(path, _KNOWN, settings.time.pane_ms)]
+    specs = [
+        spec for path in file for spec in read_monitors(path, VOCABULARY, settings.time.pane_ms)
+    ]
     names = [spec.model for spec in specs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -82,6 +88,7 @@ def apply(
         }
         if records:
             publish(connection(settings, "apply"), topic, records)
+    _warn_of_segments(settings, plans)
     for plan in plans:
         _report(plan, settings.time.pane_ms, json=json, dry_run=dry_run)
 
@@ -113,6 +120,19 @@ def _plans(settings: Settings, specs: list[MonitorSpec], asked: int | None) -> l
             raise ConfigError(f"model {spec.model!r}: {error}") from error
         plans.append(_Plan(spec.model, before, with_change(changes, spec, start)))
     return plans
+
+
+def _warn_of_segments(settings: Settings, plans: list[_Plan]) -> None:
+    """Tells which segments won't be ones of their own, by the profiles published so far."""
+    specs = [plan.changes[-1] for plan in plans if plan.changes and plan.changes[-1].segments]
+    if not specs:
+        return
+    profiles = [profile for profile in all_profiles(settings) if not profile.warmed_up]
+    for spec in specs:
+        own: list[Profile | None] = [p for p in profiles if p.model.model == spec.model]
+        told = {line: None for profile in own or [None] for line in left_out(spec, profile)}
+        for line in told:
+            say(f"warning: model {spec.model!r}, segment_by {line}")
 
 
 def _report(plan: _Plan, pane_ms: int, *, json: bool, dry_run: bool) -> None:

@@ -10,8 +10,9 @@ from stream.core.expression import is_expression, parse
 from stream.core.rules import SegmentRule
 from stream.core.specs import FEATURE_PREFIX, MonitorSpec, Profile
 
-__all__ = ["MAX_SETS", "Grouping", "columns_wanted", "groupings", "left_out"]
+__all__ = ["MAX_SEGMENTS", "MAX_SETS", "Grouping", "columns_wanted", "groupings", "left_out"]
 
+MAX_SEGMENTS: Final = 100  # of a model, besides all rows
 MAX_SETS: Final = 10_000  # combinations of groups that a monitor's rows may be in
 _MAX_VALUE: Final = 200  # characters of a value that gets a segment
 
@@ -37,7 +38,7 @@ class Grouping:
 
 
 def groupings(
-    monitor: MonitorSpec, profile: Profile | None, max_segments: int
+    monitor: MonitorSpec, profile: Profile | None, max_segments: int = MAX_SEGMENTS
 ) -> tuple[Grouping, ...]:
     """The groups of a monitor's rules, at most `max_segments` segments in all.
 
@@ -66,7 +67,9 @@ def groupings(
     return tuple(found)
 
 
-def left_out(monitor: MonitorSpec, profile: Profile | None, max_segments: int) -> tuple[str, ...]:
+def left_out(
+    monitor: MonitorSpec, profile: Profile | None, max_segments: int = MAX_SEGMENTS
+) -> tuple[str, ...]:
     """What of `segment_by` makes no segments of its own, in words, a rule each."""
     kept = {grouping.rule: grouping for grouping in groupings(monitor, profile, max_segments)}
     told = []

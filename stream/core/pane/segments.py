@@ -11,7 +11,7 @@ import numpy.typing as npt
 from stream.core.catalog import Monitors, Profiles
 from stream.core.pane.eras import Eras
 from stream.core.pane.expression import Codes, Columns, holds
-from stream.core.pane.grouping import Grouping, columns_wanted, groupings
+from stream.core.pane.grouping import MAX_SEGMENTS, Grouping, columns_wanted, groupings
 from stream.core.records import Batch, Int64s, RawBatch
 
 __all__ = ["Segments"]
@@ -29,7 +29,9 @@ class Segments:
     combinations of groups that occurred, and of one monitor and profile at most 10,000.
     """
 
-    def __init__(self, monitors: Monitors, profiles: Profiles, max_segments: int = 100) -> None:
+    def __init__(
+        self, monitors: Monitors, profiles: Profiles, max_segments: int = MAX_SEGMENTS
+    ) -> None:
         self.sets: list[tuple[str, ...]] = [()]
         self._interned: dict[tuple[str, ...], int] = {(): 0}
         self._monitors = monitors
