@@ -96,10 +96,8 @@ def test_without_predictions_half_is_the_threshold() -> None:
     assert outcome.predicted_positive == (1.0, 0.0, 0.0, 1.0)
 
 
-def test_a_score_of_texts_and_gaps_counts_where_it_is_a_number() -> None:
-    outcome = outcome_of(
-        [0, 1, 1, 0, None, 1], score=[0.25, None, 0.75, 0.75, 0.25, math.inf], prediction=[0] * 6
-    )
+def test_a_score_of_gaps_counts_where_it_is_a_number() -> None:
+    outcome = outcome_of([0, 1, 1, 0, 1], score=[0.25, None, 0.75, 0.75, math.inf])
     assert (outcome.rows, outcome.calibration) == (5, (0.0, 0.5))
 
 
@@ -287,3 +285,16 @@ def test_a_profile_of_many_bins_still_fits_its_record() -> None:
     assert profile.outcome is not None
     assert isinstance(profile.numeric[0], NumericVariable)
     assert profile.numeric[0].size == len(profile.outcome.calibration) < 64
+
+
+def test_several_classes_are_calibrated_one_behind_the_other() -> None:
+    labels = ["a", "b", "c", "a"]
+    outcome = outcome_of(
+        labels,
+        prediction=["a", "b", "c", "c"],
+        score__a=[0.7, 0.1, 0.1, 0.7],
+        score__b=[0.1, 0.6, 0.1, 0.1],
+        score__c=[0.2, 0.3, 0.8, 0.2],
+    )
+    assert outcome.calibration == (0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0)
+    assert outcome.predicted_positive == (0.0, 0.5, 0.0, 1.0, 0.5, 0.0, 1.0)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from stream.core.pane.raw import bin_raw
-from stream.core.pane.reference import LabelColumn, build_profile
-from stream.core.records import CARRIES_COLUMN, Int64s, ModelKey
+from stream.core.pane.reference import Column, LabelColumn, build_profile
+from stream.core.records import CARRIES_COLUMN, Int64s, ModelKey, RawColumns
 from stream.core.rules import OutcomeReference
 from stream.core.score.estimate import ESTIMATED, estimate, standard_errors
 from stream.core.specs import ABOVE, BELOW, MISSING, MISTYPED, NumericVariable, Profile
@@ -153,17 +153,17 @@ def test_realised_figures_stray_as_the_standard_errors_say(shift: float) -> None
     scores, labels = drawn(rng, 200_000, 0.0)
     profile = build_profile(MODEL, {"score": scores}, label=LabelColumn(labels))
     strayed = []
-    for _ in range(200):
+    for _ in range(120):
         scores, labels = drawn(rng, 2_000, shift)
         counts = window_counts(profile, scores)
         expected, errors = estimate(profile, counts), standard_errors(profile, counts)
         told = realised(scores, labels)
         strayed.append([(told[name] - expected[name]) / errors[name] for name in ESTIMATED])
     apart = np.array(strayed)
-    # 200 windows: the mean strays by 0.07 sd itself (the calibration's own error adds as much
-    # again under a shift), the sd by 5 %.
+    # 120 windows: the mean strays by 0.09 sd itself (the calibration's own error adds as much
+    # again under a shift), the sd by 7 %.
     assert np.abs(apart.mean(axis=0)).max() < 0.4
-    assert apart.std(axis=0) == pytest.approx(np.ones(len(ESTIMATED)), abs=0.18)
+    assert apart.std(axis=0) == pytest.approx(np.ones(len(ESTIMATED)), abs=0.22)
 
 
 def test_the_reference_itself_is_estimated_as_it_was() -> None:
@@ -171,3 +171,69 @@ def test_the_reference_itself_is_estimated_as_it_was() -> None:
     profile = build_profile(MODEL, {"score": scores}, label=LabelColumn(labels))
     found = estimate(profile, profile.counts)
     assert found == pytest.approx(realised(scores, labels), abs=2e-3)
+
+
+def test_a_binary_model_with_a_score_for_each_class_is_estimated_by_that_of_the_positive() -> None:
+    scores, labels = drawn(np.random.default_rng(8), 20_000, 0.0)
+    alone = build_profile(MODEL, {"score": scores}, label=LabelColumn(labels))
+    both = build_profile(
+        MODEL, {"score.1": scores, "score.0": 1 - scores}, label=LabelColumn(labels)
+    )
+    assert [variable.name for variable in both.numeric] == ["score.0", "score.1"]
+    assert estimate(both, both.counts) == estimate(alone, alone.counts) != {}
+    assert standard_errors(both, both.counts) == standard_errors(alone, alone.counts)
+
+
+CLASSES = ("bus", "car", "walk")
+
+
+def of_classes(rng: np.random.Generator, rows: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Probabilities (n, 3) that are too sure of themselves, and the class that came true."""
+    shares = rng.dirichlet([1.0, 2.0, 3.0], rows)
+    truth = 0.7 * shares + 0.1
+    drawn_class = (rng.random(rows)[:, None] > truth.cumsum(axis=1)).sum(axis=1)
+    return shares, np.minimum(drawn_class, 2)
+
+
+def columns_of(shares: Floats) -> dict[str, Column]:
+    columns: dict[str, Column] = {f"score.{name}": shares[:, k] for k, name in enumerate(CLASSES)}
+    columns["prediction"] = [CLASSES[k] for k in shares.argmax(axis=1)]
+    return columns
+
+
+def test_several_classes_are_estimated_each_against_the_others() -> None:
+    rng = np.random.default_rng(9)
+    shares, truth = of_classes(rng, 100_000)
+    labels = LabelColumn([CLASSES[k] for k in truth])
+    profile = build_profile(MODEL, columns_of(shares), label=labels)
+    strayed = []
+    for _ in range(40):
+        shares, truth = of_classes(rng, 3_000)
+        raw: RawColumns = {name: list(column) for name, column in columns_of(shares).items()}
+        counts = bin_raw({CARRIES_COLUMN: [1] * len(truth), **raw}, profile).counts
+        expected, errors = estimate(profile, counts), standard_errors(profile, counts)
+        called = shares.argmax(axis=1)
+        told = {"accuracy": metrics.accuracy_score(truth, called)}
+        for name, score in (
+            ("f1", metrics.f1_score),
+            ("precision", metrics.precision_score),
+            ("recall", metrics.recall_score),
+        ):
+            told[f"{name}_macro"] = score(truth, called, average="macro")
+            each = score(truth, called, average=None)
+            told |= {f"{name}.{each_name}": each[k] for k, each_name in enumerate(CLASSES)}
+        assert set(expected) == set(errors) == set(told)
+        strayed.append([(told[name] - expected[name]) / errors[name] for name in sorted(told)])
+    apart = np.array(strayed)
+    assert np.abs(apart.mean(axis=0)).max() < 0.6
+    assert apart.std(axis=0).max() < 1.4
+    assert apart.std(axis=0).min() > 0.4  # the bounds of accuracy and means are no more than that
+
+
+def test_a_class_without_scores_leaves_several_classes_without_estimate() -> None:
+    shares, truth = of_classes(np.random.default_rng(9), 500)
+    columns = columns_of(shares)
+    del columns["score.bus"]
+    profile = build_profile(MODEL, columns, label=LabelColumn([CLASSES[k] for k in truth]))
+    assert profile.outcome is not None and profile.outcome.calibration == ()
+    assert estimate(profile, profile.counts) == {}

@@ -111,5 +111,5 @@ def test_show_tells_of_outcomes_and_segments(
     assert "tags.country: US, CA" in said
     assert run(["profile", "show", path]) == 0
     shown = capsys.readouterr().out
-    for text in ("positive", "2 bins of the score", "accuracy", "tags.country", "US, CA"):
+    for text in ("positive", "2 bins of scores", "accuracy", "tags.country", "US, CA"):
         assert text in shown

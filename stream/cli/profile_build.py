@@ -146,7 +146,7 @@ def _tell_more(profile: Profile) -> None:
             classes = f"positive {outcome.classes[1]}, negative {outcome.classes[0]}"
         say(f"  outcome    {outcome.kind}, {outcome.rows:,} labels" + (classes and f": {classes}"))
         if outcome.calibration:
-            say(f"  calibrated over {len(outcome.calibration)} bins of the score")
+            say(f"  calibrated over {len(outcome.calibration)} bins of scores")
         shown = (f"{name} {value:.4g}" for name, value in outcome.metrics if "." not in name)
         say(f"  its own    {', '.join(shown)}")
     for column, values in profile.segments:

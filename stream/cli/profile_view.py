@@ -64,7 +64,7 @@ def _tell_outcome(outcome: OutcomeReference) -> None:
     elif outcome.classes:
         rows.append(("classes", ", ".join(outcome.classes)))
     if outcome.calibration:
-        rows.append(("calibrated over", f"{len(outcome.calibration)} bins of the score"))
+        rows.append(("calibrated over", f"{len(outcome.calibration)} bins of scores"))
     rows += [(name, f"{value:.6g}") for name, value in outcome.metrics]
     print_table(("outcome", ""), rows, title="what the reference's labels say")
 

@@ -16,9 +16,9 @@ import xxhash
 
 from stream.core.records import Int64s, Scalar
 from stream.core.rules import LabelRule
-from stream.core.specs import NumericVariable, Profile, category
+from stream.core.specs import SCORE_PREFIX, NumericVariable, Profile, category
 
-__all__ = ["Form", "LabelKind", "LabelSpec", "Labels", "label_bits", "label_spec"]
+__all__ = ["Form", "LabelKind", "LabelSpec", "Labels", "label_bits", "label_spec", "scored_classes"]
 
 
 class LabelKind(StrEnum):
@@ -129,7 +129,24 @@ def label_spec(profile: Profile | None, rule: LabelRule) -> LabelSpec | None:
         return None
     if kind == LabelKind.MULTICLASS:
         classes = tuple(sorted(classes))
-    return LabelSpec(LabelKind(kind), classes, _edges(profile))
+    return LabelSpec(LabelKind(kind), classes, _edges(profile, LabelKind(kind), classes))
+
+
+def scored_classes(
+    profile: Profile, kind: LabelKind, classes: tuple[str, ...]
+) -> tuple[tuple[str, NumericVariable], ...]:
+    """The classes whose probability the profile knows, each with its variable; calibrated so.
+
+    Of a binary model the positive class, by the variable `score`, else by `score.<class>`; of a
+    multiclass one all classes by `score.<class>`, or none where one lacks its variable.
+    """
+    known = {variable.name: variable for variable in profile.numeric}
+    if kind is LabelKind.BINARY:
+        found = known.get("score", known.get(SCORE_PREFIX + classes[1]))
+        return () if found is None else ((classes[1], found),)
+    if kind is LabelKind.MULTICLASS and all(SCORE_PREFIX + name in known for name in classes):
+        return tuple((name, known[SCORE_PREFIX + name]) for name in classes)
+    return ()
 
 
 def _two(classes: tuple[str, ...], positive: str) -> tuple[str, ...]:
@@ -141,12 +158,12 @@ def _two(classes: tuple[str, ...], positive: str) -> tuple[str, ...]:
     return ("0", "1") if not classes and positive in {"", "1"} else ()
 
 
-def _edges(profile: Profile | None) -> tuple[float, ...]:
-    """The profile's score bins, stretched to [0, 1]; 64 equal ones without a profile's."""
-    score = None
-    if profile is not None:
-        score = next((v for v in profile.numeric if v.name == "score"), None)
-    inner = [edge for edge in score.edges[1:-1] if 0 < edge < 1] if score else []
+def _edges(profile: Profile | None, kind: LabelKind, classes: tuple[str, ...]) -> tuple[float, ...]:
+    """The profile's bins of a binary model's score, stretched to [0, 1]; else 64 equal ones."""
+    inner: list[float] = []
+    if profile is not None and kind is LabelKind.BINARY:
+        for _, score in scored_classes(profile, kind, classes):
+            inner = [edge for edge in score.edges[1:-1] if 0 < edge < 1]
     if not inner:
         inner = [place / 64 for place in range(1, 64)]
     return (0.0, *inner, 1.0)

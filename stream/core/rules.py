@@ -62,9 +62,10 @@ class OutcomeReference:
     """How the model did on the reference's labels, and what its scores were worth there.
 
     `kind` is a labels.LabelKind; `classes` (negative, positive) of binary, all of multiclass,
-    none of regression. `rows` had a label. For binary models with scores `calibration` and
-    `predicted_positive` have an entry for each regular bin of the variable `score`: the
-    calibrated (isotonic) P(positive), and the share of rows that were predicted positive.
+    none of regression. `rows` had a label. For classifiers with scores `calibration` and
+    `predicted_positive` have an entry for each regular bin of each of `labels.scored_classes`,
+    one behind the other: the calibrated (isotonic) probability of the class, and the share of
+    rows that were predicted to be of it.
     `metrics` are the reference's own, by name, sorted.
     """
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from stream.core.labels import LabelKind
+from stream.core.labels import LabelKind, scored_classes
 from stream.core.pane.plain import count_of, finite_of, items_of, share_of, text_of
 from stream.core.rules import OutcomeReference
 from stream.core.specs import Profile
@@ -62,11 +62,14 @@ def _check_classes(outcome: OutcomeReference) -> None:
 
 
 def _check_calibration(outcome: OutcomeReference, profile: Profile) -> None:
-    score = next((variable for variable in profile.numeric if variable.name == "score"), None)
-    bins = len(outcome.calibration)
-    if len(outcome.predicted_positive) != bins:
+    scored = scored_classes(profile, LabelKind(outcome.kind), outcome.classes)
+    sizes = [variable.size for _, variable in scored]
+    if len(outcome.predicted_positive) != len(outcome.calibration):
         raise ValueError("calibration and predicted_positive differ in length")
-    if bins and (outcome.kind != LabelKind.BINARY or score is None or score.size != bins):
-        raise ValueError(f"a calibration of {bins} bins doesn't fit the score's")
-    if any(low > high for low, high in pairwise(outcome.calibration)):
-        raise ValueError("the calibration falls")
+    if len(outcome.calibration) not in {0, sum(sizes)}:
+        raise ValueError(f"a calibration of {len(outcome.calibration)} bins fits no score's")
+    start = 0
+    for size in sizes:
+        if any(low > high for low, high in pairwise(outcome.calibration[start : start + size])):
+            raise ValueError("the calibration falls")
+        start += size

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from stream.core.errors import ProfileError
-from stream.core.labels import LabelKind
+from stream.core.labels import LabelKind, scored_classes
 from stream.core.numbers import significant
 from stream.core.pane.variables import Column, Plain, kind_of, nameable, plain_values
 from stream.core.records import Int64s, Scalar
 from stream.core.rules import OutcomeReference
-from stream.core.specs import SCORE_PREFIX, NumericVariable, category
+from stream.core.specs import SCORE_PREFIX, NumericVariable, Profile, category
 
 __all__ = ["MAX_CLASSES", "LabelColumn", "class_codes", "isotonic", "numbers_of", "outcome_of"]
 
 MAX_CLASSES = 100  # more classes than that aren't told apart one by one
+_THRESHOLD = 0.5  # of rows whose prediction isn't known
 
 _Floats = npt.NDArray[np.float64]
 
@@ -37,41 +39,49 @@ class LabelColumn:
 
 
 def outcome_of(
-    label: LabelColumn, outputs: Mapping[str, Plain], score: NumericVariable | None
+    label: LabelColumn, outputs: Mapping[str, Plain], profile: Profile
 ) -> OutcomeReference:
-    """What the labels say, with calibration where a binary model has scores.
+    """What the labels say, with calibration where a classifier has scores.
 
     `outputs` are the rows' columns `prediction`, `score` and `score.<class>`, as far as there are
-    any; `score` are the bins of the column `score`. Unless the kind is given, numbers that aren't
-    classes are a regression's, two classes binary and more multiclass; the classes are those of
-    the labels, the predictions and the columns of scores. The positive class, unless given, is
-    the greater (1 of 0 and 1). The metrics are left empty (`baseline`).
+    any; `profile` has their bins. Unless the kind is given, numbers that aren't classes are a
+    regression's, two classes binary and more multiclass; the classes are those of the labels,
+    the predictions and the columns of scores. The positive class, unless given, is the greater
+    (1 of 0 and 1). The metrics are left empty (`baseline`).
 
     Raises ProfileError where the labels make no outcome.
     """
     values = plain_values(label.values)
     kind, classes = _kind_and_classes(label, values, outputs)
     if kind is LabelKind.REGRESSION:
-        known = np.isfinite(numbers_of(values))
+        rows = int(np.count_nonzero(np.isfinite(numbers_of(values))))
+        codes = np.zeros(0, dtype=np.int64)
     else:
         codes = class_codes(values, classes)
-        known = codes >= 0
-    rows = int(np.count_nonzero(known))
+        rows = int(np.count_nonzero(codes >= 0))
     if not rows:
         raise ProfileError("the column of labels holds none; leave it out, or name another")
     reference = OutcomeReference(kind.value, classes, rows)
-    if kind is not LabelKind.BINARY or score is None or "score" not in outputs:
-        return reference
-    bins = _bins(numbers_of(outputs["score"]), score)
-    fitted = isotonic(
-        np.bincount(bins[(bins >= 0) & (codes == 1)], minlength=score.size),
-        np.bincount(bins[(bins >= 0) & known], minlength=score.size),
-    )
-    if not fitted:
-        return reference
-    return OutcomeReference(
-        kind.value, classes, rows, fitted, _predicted_positive(outputs, classes, bins, score)
-    )
+    scored = scored_classes(profile, kind, classes)
+    called = class_codes(outputs["prediction"], classes) if "prediction" in outputs else None
+    calibration: list[float] = []
+    predicted: list[float] = []
+    for name, variable in scored:
+        code = classes.index(name)
+        scores = numbers_of(outputs[variable.name])
+        bins = _bins(scores, variable)
+        fitted = isotonic(
+            np.bincount(bins[(bins >= 0) & (codes == code)], minlength=variable.size),
+            np.bincount(bins[(bins >= 0) & (codes >= 0)], minlength=variable.size),
+        )
+        if not fitted:
+            return reference
+        calibration.extend(fitted)
+        positive = scores >= _THRESHOLD
+        if called is not None:
+            positive = np.where(called >= 0, called == code, positive)
+        predicted.extend(_shares(bins, positive, variable))
+    return replace(reference, calibration=tuple(calibration), predicted_positive=tuple(predicted))
 
 
 def isotonic(positives: Int64s, rows: Int64s) -> tuple[float, ...]:
@@ -214,24 +224,13 @@ def _bins(scores: _Floats, variable: NumericVariable) -> npt.NDArray[np.int64]:
     return np.where(np.isfinite(scores), bins, -1)
 
 
-def _predicted_positive(
-    outputs: Mapping[str, Plain],
-    classes: tuple[str, ...],
-    bins: npt.NDArray[np.int64],
-    variable: NumericVariable,
-) -> tuple[float, ...]:
-    """The share of each bin's rows that were predicted positive: at 0.5 where none says so."""
-    scores = numbers_of(outputs["score"])
-    codes = np.full(len(scores), -1, dtype=np.int64)
-    if "prediction" in outputs:
-        codes = class_codes(outputs["prediction"], classes)
-    positive = np.where(codes >= 0, codes == 1, scores >= 0.5)
+def _shares(
+    bins: npt.NDArray[np.int64], positive: npt.NDArray[np.bool_], variable: NumericVariable
+) -> list[float]:
+    """The share of each bin's rows that are called positive; the threshold's where it has none."""
     hits = np.bincount(bins[(bins >= 0) & positive], minlength=variable.size).tolist()
     rows = np.bincount(bins[bins >= 0], minlength=variable.size).tolist()
-    middles = [
-        (low + high) / 2 for low, high in zip(variable.edges, variable.edges[1:], strict=False)
+    return [
+        significant(hit / count) if count else float((low + high) / 2 >= _THRESHOLD)
+        for hit, count, (low, high) in zip(hits, rows, pairwise(variable.edges), strict=True)
     ]
-    return tuple(
-        significant(hit / count) if count else float(middle >= 0.5)
-        for hit, count, middle in zip(hits, rows, middles, strict=True)
-    )

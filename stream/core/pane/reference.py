@@ -102,9 +102,9 @@ def build_profile(
     The record stays below `max_bytes`: of more than 1,000 variables those with most values are
     kept, and bins, categories and variables are cut further where that isn't enough.
 
-    `label` adds what the labels say (`calibration`), and cuts the score into `score_bins`, since
-    the estimated performance is as fine as they are. `segments` are columns to segment by, by the
-    names that monitors use; the 20 most frequent values of each are kept.
+    `label` adds what the labels say (`calibration`), and cuts a binary model's score into
+    `score_bins`: the estimated performance is as fine as they are. `segments` are columns to
+    segment by, by the names that monitors use; the 20 most frequent values of each are kept.
 
     Raises ProfileError where there are no rows or no variables, or the labels make no outcome.
     """
@@ -132,7 +132,7 @@ def build_profile(
     while True:
         profile = _described(profile, plain, kinds or {}, limits)
         if label is not None:
-            profile = replace(profile, outcome=outcome_of(label, plain, _score_of(profile)))
+            profile = replace(profile, outcome=outcome_of(label, plain, profile))
         record = profile_to_record(profile)
         if content_bytes(record) <= max_bytes or limits.variables <= 1:
             return replace(profile, hash=content_hash(record))
@@ -145,10 +145,12 @@ def _described(
     """The profile with variables of these columns, within the limits."""
     numeric: list[NumericVariable] = []
     tallies: dict[str, tuple[Counter[str], int]] = {}
+    scores = [name for name in plain if role_of(name) is Role.SCORE]
+    finer = scores if len(scores) <= 2 else []
     for name in _most_present(plain, limits.variables):
         values = plain[name]
         if (kinds.get(name) or kind_of(name, values)) == "numeric":
-            most = limits.score_bins if name == "score" else limits.bins
+            most = limits.score_bins if name in finer else limits.bins
             numeric.append(numeric_variable(name, values, most))
         else:
             tallies[name] = tally_of(values)
@@ -161,10 +163,6 @@ def _described(
             for name, (tally, missing) in tallies.items()
         ),
     )
-
-
-def _score_of(profile: Profile) -> NumericVariable | None:
-    return next((variable for variable in profile.numeric if variable.name == "score"), None)
 
 
 def _segments(columns: Mapping[str, Column]) -> tuple[tuple[str, tuple[str, ...]], ...]:
