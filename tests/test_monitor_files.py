@@ -11,16 +11,23 @@ from stream.adapters.monitor_files import read_monitors
 from stream.adapters.monitors import decode_monitors, encode_monitors
 from stream.adapters.profiles import read_roles
 from stream.adapters.vocabulary import Vocabulary
+from stream.cli.vocabulary import VOCABULARY
 from stream.core.errors import ConfigError
+from stream.core.pane.grouping import left_out
+from stream.core.rules import LabelRule, MetricRule, SegmentRule
+from stream.core.score.estimate import ESTIMATED
+from stream.core.score.performance import METRICS
+from stream.core.score.serving import SERVING_METRICS
 from stream.core.specs import FeatureRule, MonitorSpec, Severity
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 KNOWN = Vocabulary(
     scores=("psi", "ks", "js", "unseen_ratio"),
+    of_classes=("f1",),
     performance={
         "accuracy": ("binary", "multiclass"),
-        "f1": ("binary", "multiclass"),
+        "f1": ("binary",),
         "rmse": ("regression",),
     },
     estimated=("accuracy", "roc_auc"),
@@ -89,11 +96,73 @@ def test_a_monitor_as_people_write_it(tmp_path: Path) -> None:
     assert decode_monitors(encode_monitors((spec,)), MINUTE) == (spec,)
 
 
+RULES = """
+model: credit
+labels: {kind: binary, classes: [false, true], positive: true, horizon: 3d, sample: 0.05}
+segment_by:
+  - country
+  - tags.channel
+  - "age>=65"
+  - {by: sex, values: [F, M], protected: true, reference: M}
+  - {by: zip, values: [94105, 1.0]}
+performance: {accuracy: {min: 0.85}, f1: {max_drop: 0.05, point: true}}
+estimated: {roc_auc: {min: 0.8, max_rise: 0.1}}
+serving: {latency_p99: {max: 250}, error_share: {max: 0.01}}
+fairness: {tpr_difference: {max: 0.1}, tpr_difference.sex=F: {min: -0.1}}
+min_coverage: 0.5
+joined: true
+"""
+
+
+def test_labels_segments_and_metrics_as_people_write_them(tmp_path: Path) -> None:
+    (spec,) = read_monitors(written(tmp_path, RULES), KNOWN, MINUTE)
+    assert spec == MonitorSpec(
+        model="credit",
+        labels=LabelRule(
+            kind="binary", classes=("0", "1"), positive="1", horizon_ms=72 * HOUR, sample=0.05
+        ),
+        segments=(
+            SegmentRule("country"),
+            SegmentRule("tags.channel"),
+            SegmentRule("age >= 65"),
+            SegmentRule("sex", ("F", "M"), protected=True, reference="M"),
+            SegmentRule("zip", ("94105", "1")),
+        ),
+        performance={"accuracy": MetricRule(low=0.85), "f1": MetricRule(max_drop=0.05, point=True)},
+        estimated={"roc_auc": MetricRule(low=0.8, max_rise=0.1)},
+        serving={"latency_p99": MetricRule(high=250), "error_share": MetricRule(high=0.01)},
+        fairness={
+            "tpr_difference": MetricRule(high=0.1),
+            "tpr_difference.sex=F": MetricRule(low=-0.1),
+        },
+        min_coverage=0.5,
+        joined=True,
+    )
+    assert decode_monitors(encode_monitors((spec,)), MINUTE) == (spec,)
+
+
+def test_labels_may_be_unwanted(tmp_path: Path) -> None:
+    (spec,) = read_monitors(written(tmp_path, "model: m\nlabels: none\n"), KNOWN, MINUTE)
+    assert spec.labels == LabelRule(wanted=False)
+
+
+def test_thresholds_of_a_class(tmp_path: Path) -> None:
+    text = "{model: m, labels: {classes: [a, b, c]}, performance: {f1.a: {min: 0.2}}}"
+    (spec,) = read_monitors(written(tmp_path, text), KNOWN, MINUTE)
+    assert spec.performance == {"f1.a": MetricRule(low=0.2)}
+    assert "no class 'd'" in problem(tmp_path, text.replace("f1.a", "f1.d"))
+
+
 def test_the_examples_in_the_docs_are_right(tmp_path: Path) -> None:
     docs = Path(__file__).parent.parent / "docs"
     (monitor,) = re.findall(r"```yaml\n(.*?)```", (docs / "monitors.md").read_text(), re.DOTALL)
-    (spec,) = read_monitors(written(tmp_path, monitor), KNOWN, MINUTE)
+    (spec,) = read_monitors(written(tmp_path, monitor), VOCABULARY, MINUTE)
     assert spec.features["zip"].score == "unseen_ratio"
+    assert left_out(spec, None)[0].startswith("country: ")
+    told = (docs / "monitors.md").read_text()
+    for name in (*METRICS, *ESTIMATED, *SERVING_METRICS):
+        base = name.removesuffix("_macro").removesuffix("_micro").removesuffix("_weighted")
+        assert re.search(rf"\b{base}\b", told), name
     (roles,) = re.findall(r"```yaml\n(.*?)```", (docs / "profiles.md").read_text(), re.DOTALL)
     assert read_roles(written(tmp_path, roles)).ignore == ["batch", "year"]
 
@@ -158,6 +227,51 @@ def test_words_are_words(tmp_path: Path) -> None:
         ("model: m\ndrift_share: 1.5\n", "drift_share must be from 0 to 1"),
         ("model: m\nthreshold: .nan\n", "threshold must be a number from 0 on"),
         ("model: m\nopen_after: 3\nopen_within: 2\n", "open_after must be 1 to open_within"),
+        ("model: m\nlabels: all\n", "labels: write none, or what labels are"),
+        ("model: m\nlabels: {king: binary}\n", "labels.king: there is no such key; did you mean"),
+        ("model: m\nlabels: {classes: [{}]}\n", "labels.classes.0: {} is no class"),
+        ("model: m\nlabels: {horizon: 46d}\n", "labels.horizon must be longer than 0, at most 45d"),
+        (
+            "model: m\nsegment_by: [{by: sex, value: [F]}]\n",
+            "segment_by.0.value: there is no such key; did you mean 'values'?",
+        ),
+        ("model: m\nsegment_by: ['age >=']\n", "'age >=', character 7: expected a number"),
+        ("model: m\nperformance: {acuracy: {min: 1}}\n", "did you mean 'accuracy'?"),
+        (
+            "model: m\nperformance: {f1: {minimum: 1}}\n",
+            "performance.f1.minimum: there is no such key; did you mean 'min'?",
+        ),
+        (
+            "model: m\nlabels: {kind: binary}\nperformance: {rmse: {max: 1}}\n",
+            "performance.rmse: is for regression, not for binary",
+        ),
+        ("model: m\nestimated: {f1: {min: 0.5}}\n", "estimated.f1: no metric 'f1'"),
+        ("model: m\nserving: {latency_p9: {max: 1}}\n", "did you mean 'latency_p99'?"),
+        (
+            "{model: m, segment_by: [{by: s, protected: true}], fairness: {tpr: {min: 0.1}}}\n",
+            "fairness.tpr: no metric 'tpr'",
+        ),
+        (
+            "{model: m, segment_by: [{by: s, protected: true}], fairness: {tpr_difference.t=1: {}}}",
+            "no protected rule of segment_by has a group 't=1'",
+        ),
+        ("model: m\nperformance: {accuracy: {max: 1}}\n", "max 1 can never be passed"),
+        ("model: m\nperformance: {accuracy: {min: 0}}\n", "min 0 can never be passed"),
+        ("model: m\nperformance: {accuracy: {min: 1.5}}\n", "min 1.5 is always passed"),
+        ("model: m\nperformance: {accuracy: {max_drop: 1}}\n", "max_drop 1 can never be passed"),
+        ("model: m\nserving: {error_share: {max: 1.0}}\n", "max 1 can never be passed"),
+        ("model: m\nserving: {latency_p99: {max: -1}}\n", "max -1 is always passed"),
+        ("model: m\ndrift_share: 1\n", "drift_share must be below 1"),
+        (
+            "model: m\nseverity_by_share: {critical: 1}\n",
+            "severity_by_share.critical must be below",
+        ),
+        ("model: m\nscore: ks\nthreshold: 1\n", "threshold must be below 1: ks never is above"),
+        (
+            "model: m\nfeatures: {x: {score: unseen_ratio, threshold: 2}}\n",
+            "features.x.threshold must be below 1",
+        ),
+        ("model: a@b\n", "model must not contain @"),
         (
             "model: m\nmodel: n\n",
             "monitors.yaml, line 2: is not YAML: the key 'model' stands twice",
