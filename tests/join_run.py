@@ -30,6 +30,7 @@ class Run:
         self.outcomes: Counter[Outcome] = Counter()
         self.tally: Counter[tuple[int, JoinEvent]] = Counter()
         self.extras: list[tuple[int, bytes | None]] = []
+        self.changelog: list[dict[bytes, bytes]] = [{} for _ in range(tasks)]
         for task in range(tasks):
             self.buffer.assign(task)
 
@@ -86,6 +87,34 @@ class Run:
 
     def advance(self, task: int, predicted_ms: int, labelled_ms: int | None) -> None:
         self.tally += self.buffer.advance(task, predicted_ms, labelled_ms)
+
+    def commit(self) -> int:
+        """Takes all changes into the changelogs; how many bytes that wrote."""
+        written = 0
+        for task, log in enumerate(self.changelog):
+            changes = self.buffer.changes(task)
+            assert len({key for key, _ in changes}) == len(changes)
+            for key, value in changes:
+                written += len(key) + len(value or b"")
+                if value is None:
+                    del log[key]
+                else:
+                    assert key not in log
+                    log[key] = value
+        return written
+
+    def restart(self) -> None:
+        """Another process, where cohorts and models have other numbers."""
+        self.cohorts = [Cohort(ModelKey(name, "0"), SPEC) for name in ("x", "b")]
+        self.buffer = JoinBuffer(self.rules, self.cohorts)
+        for task, log in reversed(list(enumerate(self.changelog))):
+            self.buffer.restore(task, {b"watermarks": b"{}", **log}, self.cohort)
+
+    def end_of_step(self, then: str) -> None:
+        if then:
+            self.commit()
+        if then == "restart":
+            self.restart()
 
     def finish(self) -> None:
         """All time passes."""

@@ -43,11 +43,17 @@ _ROW = st.tuples(
     st.integers(-2, 3),  # by how much its event time is ahead of the last one's
     st.integers(0, 2),  # what a label names
 )
-_STEP = st.tuples(st.lists(_ROW, max_size=6), st.lists(_ROW, max_size=6), st.booleans())
+_STEP = st.tuples(
+    st.lists(_ROW, max_size=6),
+    st.lists(_ROW, max_size=6),
+    st.booleans(),  # whether time advances
+    st.sampled_from(["", "", "commit", "restart"]),
+)
+_Steps = list[tuple[list[tuple[int, ...]], list[tuple[int, ...]], bool, str]]
 
 
 def _rows(
-    steps: list[tuple[list[tuple[int, ...]], list[tuple[int, ...]], bool]], allowance: int
+    steps: _Steps, allowance: int
 ) -> tuple[list[list[Prediction]], list[list[Label]], list[list[tuple[int, int]]]]:
     """The predictions and the labels of each step, and each task's watermarks after it."""
     topics = [(_Topic(allowance), _Topic(allowance)) for _ in range(_TASKS)]
@@ -56,7 +62,7 @@ def _rows(
     labels: list[list[Label]] = []
     marks: list[list[tuple[int, int]]] = []
     offset = 0
-    for made, known, _ in steps:
+    for made, known, _, _ in steps:
         predictions.append([])
         labels.append([])
         for task, id_, model, ahead, _ in made:
@@ -85,8 +91,8 @@ def _rows(
     st.sampled_from([0, _UNIT_MS // 2, 4 * _UNIT_MS]),
     st.sampled_from(["as they come", "predictions first", "labels first", "one by one"]),
 )
-def test_any_slices_and_any_interleaving_give_what_the_table_says(
-    steps: list[tuple[list[tuple[int, ...]], list[tuple[int, ...]], bool]],
+def test_any_slices_interleaving_and_restarts_give_what_the_table_says(
+    steps: _Steps,
     allowance: int,
     way: str,
 ) -> None:
@@ -104,25 +110,35 @@ def test_any_slices_and_any_interleaving_give_what_the_table_says(
         _advance(run, [(-1, q) for _, q in marks[-1]] if marks else [])
     at = 0
     for i, (made, known) in enumerate(zip(predictions, labels, strict=True)):
-        rows = numbered[at : at + len(made)]
-        at += len(made)
+        rows, at = numbered[at : at + len(made)], at + len(made)
+        single = way == "one by one"
         if way != "predictions first":
-            for piece in [[row] for row in rows] if way == "one by one" else [rows]:
+            for piece in [[row] for row in rows] if single else [rows]:
                 run.predictions(piece)
         if way != "labels first":
-            for label in [[row] for row in known] if way == "one by one" else [known]:
+            for label in [[row] for row in known] if single else [known]:
                 run.labels(label)
-        if way in {"as they come", "one by one"} and steps[i][2]:
-            _advance(run, marks[i])
-        elif way == "predictions first":
-            _advance(run, [(marks[-1][t][0], marks[i][t][1]) for t in range(_TASKS)])
-        elif way == "labels first":
-            _advance(run, [(marks[i][t][0], marks[-1][t][1]) for t in range(_TASKS)])
+        _pass(run, way, marks[i], marks[-1], steps[i][2])
+        run.end_of_step(steps[i][3])
     run.finish()
+    run.commit()
+    assert not any(run.changelog)
     assert [run.duplicate[number] for number, _ in numbered] == expected.duplicate
     assert run.outcomes == expected.outcomes
     assert run.tally == expected.tally
     assert not any(run.buffer.pending(task) + run.buffer.waiting(task) for task in range(_TASKS))
+
+
+def _pass(
+    run: Run, way: str, now: list[tuple[int, int]], last: list[tuple[int, int]], told: bool
+) -> None:
+    """Tells the watermarks as they are after a step."""
+    if way == "predictions first":
+        _advance(run, [(last[task][0], now[task][1]) for task in range(_TASKS)])
+    elif way == "labels first":
+        _advance(run, [(now[task][0], last[task][1]) for task in range(_TASKS)])
+    elif told:
+        _advance(run, now)
 
 
 def _advance(run: Run, marks: list[tuple[int, int]]) -> None:

@@ -92,7 +92,7 @@ class Arena:
             return slots
         key = end_ms.astype(np.uint64) * np.uint64(1 << 16) + task.astype(np.uint64)
         if (key == key[0]).all():
-            slots[:] = self._extend(self.bucket(int(task[0]), int(end_ms[0])), len(task))
+            slots[:] = self.extend(self.bucket(int(task[0]), int(end_ms[0])), len(task))
             return slots
         order = np.argsort(key, kind="stable")
         sorted_key = key[order]
@@ -100,7 +100,7 @@ class Arena:
         for start, stop in zip(starts, [*starts[1:], len(task)], strict=True):
             first = order[start]
             bucket = self.bucket(int(task[first]), int(end_ms[first]))
-            slots[order[start:stop]] = self._extend(bucket, int(stop - start))
+            slots[order[start:stop]] = self.extend(bucket, int(stop - start))
         return slots
 
     def bucket(self, task: int, end_ms: int) -> Bucket:
@@ -143,7 +143,8 @@ class Arena:
             heapq.heapify(ends)
         return slots
 
-    def _extend(self, bucket: Bucket, rows: int) -> Slots:
+    def extend(self, bucket: Bucket, rows: int) -> Slots:
+        """Slots for so many more rows of a bucket."""
         start, bucket.rows = bucket.rows, bucket.rows + rows
         while len(bucket.extents) << _SHIFT < bucket.rows:
             extent = self._extent()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from stream.core.join.book import CohortBook, ModelBook
 from stream.core.join.cohorts import Cohorts
 from stream.core.join.events import JoinEvent, Tally, count
+from stream.core.join.journal import Journal
 from stream.core.join.keep import Keeper
 from stream.core.join.layout import PENDING, Rows, Slots
 from stream.core.join.match import match
@@ -25,6 +27,7 @@ __all__ = ["JoinBuffer", "JoinRules", "LabelsJoined", "PredictionsJoined"]
 
 _HOUR_MS = 3_600_000
 _NEVER = np.iinfo(np.int64).min
+_SETTLED = ("bits", "delay_low", "delay_high", "state")  # what labels write to a prediction
 _PIECE = 1 << 15  # rows at a time, so that what is computed of them stays in the cache
 _AT_ONCE = 200_000  # rows forgotten in one call, about: a jump of time must not stall
 
@@ -77,6 +80,11 @@ class JoinBuffer:
         self._keeper = Keeper(self._pending, self._cohorts, rules.max_pending)
         self._waiting = WaitingRoom(rules.early_label_horizon_ms, rules.max_waiting)
         self._passed_ms: Int64s = np.zeros(0, dtype=np.int64)
+        self._book = CohortBook(self._cohorts)
+        self._journals = (
+            Journal("p", self._pending, _SETTLED, "cohort", self._book),
+            Journal("w", self._waiting.table, ("matched",), "model", ModelBook(self._cohorts)),
+        )
 
     @property
     def nbytes(self) -> int:
@@ -103,8 +111,38 @@ class JoinBuffer:
         """Forgets all of a task."""
         self._pending.drop(task)
         self._waiting.table.drop(task)
+        self._book.drop(task)
+        for journal in self._journals:
+            journal.drop(task)
         if task < len(self._passed_ms):
             self._passed_ms[task] = _NEVER
+
+    def changes(self, task: int) -> list[tuple[bytes, bytes | None]]:
+        """What changed of a task since the last call, as changelog records; None removes one.
+
+        Keys begin with `join/`; a record has less than 800 kB, unless one row's extras have more.
+        """
+        records = [record for journal in self._journals for record in journal.changes(task)]
+        ends = self._pending.arena.buckets.get(task)
+        records += self._book.changes(task, min(ends) if ends else None)
+        return records
+
+    def restore(
+        self, task: int, records: Mapping[bytes, bytes], intern: Callable[[Cohort], int]
+    ) -> None:
+        """Starts a task from its changelog's live records; other keys than ours are passed over.
+
+        `intern` gives a cohort its number in the list of cohorts, a new one if need be. Raises
+        StateError for records of another format.
+        """
+        self.drop(task)
+        self._book.restore(task, records, intern)
+        self._cohorts.refresh()
+        pending, waiting = self._journals
+        pending.restore(task, records)
+        for rows in waiting.restore(task, records):
+            if len(rows):
+                self._waiting.seen(int(rows["order"].max()))
 
     def predictions(self, rows: PredictionRows) -> PredictionsJoined:
         """Keeps predictions, finds duplicates, joins labels that waited for them."""

@@ -39,9 +39,14 @@ class Table:
         """Keeps rows at least until a time; returns their slots."""
         ends = -(-until_ms // self.width_ms) * self.width_ms
         slots = self.arena.allocate(task, ends)
-        self.arena.words[slots] = rows.view(np.uint64).reshape(len(rows), self.arena.words.shape[1])
+        self.write(slots, rows)
         self.index.add(slots, rows["ids"])
         return slots
+
+    def write(self, slots: Slots, rows: Rows) -> None:
+        """Puts rows at slots; the index is none the wiser."""
+        words = self.arena.words
+        words[slots] = rows.view(np.uint64).reshape(len(rows), words.shape[1])
 
     def touch(self, task: npt.NDArray[np.int32], slots: Slots) -> None:
         """Remembers that rows were written to."""

@@ -1,0 +1,173 @@
+"""Rows as bytes: format and kind, the length of a JSON header, the header, then the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from stream.core.errors import StateError
+from stream.core.join.layout import Rows
+from stream.core.records import Int64s
+
+__all__ = ["Chunk", "holds_states", "read_rows", "read_states", "write_rows", "write_states"]
+
+_FORMAT = b"\x01"
+_ROWS, _STATES = b"r", b"s"
+_UNWRITTEN = frozenset({"next", "unused"})  # of a process, or of nobody
+
+Extras = list[bytes | None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows of one bucket from the ordinal `start` on. `level` says how often they were merged."""
+
+    start: int
+    level: int
+    rows: Rows
+    extras: Extras
+
+
+def write_rows(
+    chunk: Chunk, named: str, texts: Callable[[Sequence[int]], list[str]], at_most: int
+) -> list[tuple[int, bytes]]:
+    """The rows in records of about `at_most` bytes: how many rows each holds, and its bytes.
+
+    The numbers in the column `named` mean something in this process only: `texts` says what.
+    """
+    whole = _width(chunk.rows.dtype, _written(chunk.rows.dtype))
+    sizes = [whole] * len(chunk.rows)
+    if chunk.extras is not None:
+        sizes = [whole + 4 + len(extra or b"") for extra in chunk.extras]
+    records = []
+    start = 0
+    for stop in _cuts(sizes, at_most):
+        rows = chunk.rows[start:stop]
+        numbers, index = np.unique(rows[named], return_inverse=True)
+        columns = [
+            _bytes(index.astype(np.int32) if name == named else rows[name])
+            for name in _written(rows.dtype)
+        ]
+        header = {
+            "start": chunk.start + start,
+            "level": chunk.level,
+            "rows": stop - start,
+            "names": texts(numbers.tolist()),
+            "extras": chunk.extras is not None,
+        }
+        if chunk.extras is not None:
+            extras = chunk.extras[start:stop]
+            lengths = [-1 if extra is None else len(extra) for extra in extras]
+            columns += [_bytes(np.array(lengths, dtype="<i4")), *(e for e in extras if e)]
+        records.append((stop - start, _frame(_ROWS, header, columns)))
+        start = stop
+    return records
+
+
+def holds_states(value: bytes) -> bool:
+    """Whether a record is one of `write_states`, else of `write_rows`."""
+    return value[1:2] == _STATES
+
+
+def read_rows(
+    value: bytes, layout: np.dtype[Any], named: str, numbers: Callable[[Sequence[str]], list[int]]
+) -> Chunk:
+    """Reads one record of `write_rows`; StateError for what it isn't."""
+    header, at = _header(value)
+    rows = np.zeros(header["rows"], dtype=layout)
+    at = _fill(rows, value, at, _written(layout))
+    if len(rows):
+        rows[named] = np.array(numbers(header["names"]), dtype=np.int32).take(rows[named])
+    extras: Extras = None
+    if header["extras"]:
+        lengths = np.frombuffer(value, "<i4", len(rows), at).tolist()
+        ends = list(accumulate((max(0, length) for length in lengths), initial=at + 4 * len(rows)))
+        spans = zip(lengths, ends, strict=False)
+        extras = [None if length < 0 else value[end : end + length] for length, end in spans]
+    return Chunk(header["start"], header["level"], rows, extras)
+
+
+def write_states(
+    ends_ms: Int64s, ordinals: Int64s, rows: Rows, fields: Sequence[str], at_most: int
+) -> list[bytes]:
+    """Some fields of rows that stand at these ordinals of these buckets, in records."""
+    most = max(1, at_most // (8 + _width(rows.dtype, fields)))
+    records = []
+    for start in range(0, len(rows), most):
+        part = slice(start, start + most)
+        ends, which = np.unique(ends_ms[part], return_inverse=True)
+        columns = [which.astype("<i4"), ordinals[part].astype("<u4")]
+        columns += [rows[part][name] for name in fields]
+        header = {"rows": len(ordinals[part]), "ends": ends.tolist()}
+        records.append(_frame(_STATES, header, [_bytes(column) for column in columns]))
+    return records
+
+
+def read_states(
+    value: bytes, layout: np.dtype[Any], fields: Sequence[str]
+) -> tuple[Int64s, Int64s, Rows]:
+    """Reads one record of `write_states`: ends, ordinals, rows with these fields alone."""
+    header, at = _header(value)
+    count = header["rows"]
+    which = np.frombuffer(value, "<i4", count, at)
+    ordinals = np.frombuffer(value, "<u4", count, at + 4 * count).astype(np.int64)
+    rows = np.zeros(count, dtype=layout)
+    _fill(rows, value, at + 8 * count, fields)
+    return np.array(header["ends"], dtype=np.int64).take(which), ordinals, rows
+
+
+def _written(layout: np.dtype[Any]) -> list[str]:
+    return [name for name in layout.names or () if name not in _UNWRITTEN]
+
+
+def _width(layout: np.dtype[Any], names: Sequence[str]) -> int:
+    return sum(layout[name].itemsize for name in names)
+
+
+def _bytes(column: npt.NDArray[Any]) -> bytes:
+    return np.ascontiguousarray(column).tobytes()
+
+
+def _cuts(sizes: Sequence[int], at_most: int) -> list[int]:
+    """Where to cut, so that pieces have at most so many bytes, or one row."""
+    cuts, held = [], 0
+    for number, size in enumerate(sizes):
+        if held and held + size > at_most:
+            cuts.append(number)
+            held = 0
+        held += size
+    return [*cuts, len(sizes)] if len(sizes) else []
+
+
+def _frame(kind: bytes, header: dict[str, Any], columns: Sequence[bytes]) -> bytes:
+    text = orjson.dumps(header)
+    return b"".join([_FORMAT, kind, len(text).to_bytes(4, "little"), text, *columns])
+
+
+def _header(value: bytes) -> tuple[dict[str, Any], int]:
+    if value[:1] != _FORMAT:
+        raise StateError(
+            f"the join's state has the format {value[:1].hex() or 'none'}, this release reads "
+            f"{_FORMAT.hex()}: use the release that wrote it, or `driftstream state reset`"
+        )
+    at = 6 + int.from_bytes(value[2:6], "little")
+    header: dict[str, Any] = orjson.loads(value[6:at])
+    return header, at
+
+
+def _fill(rows: Rows, value: bytes, at: int, names: Sequence[str]) -> int:
+    """Sets the fields from columns that start at a byte; where they end."""
+    for name in names:
+        field = rows.dtype[name]
+        base, shape = field.subdtype or (field, ())
+        items = len(rows) * int(np.prod(shape, dtype=int))
+        column = np.frombuffer(value, base, items, at)
+        rows[name] = column.reshape(len(rows), *shape)
+        at += len(rows) * field.itemsize
+    return at
