@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from stream.core.records import Int64s
 
-__all__ = ["NARROW", "SHARE", "WIDE", "Form", "digits", "exact", "steady", "total"]
+__all__ = ["NARROW", "SHARE", "WIDE", "Form", "digits", "exact", "log", "total"]
 
 _Floats = npt.NDArray[np.float64]
 _BASE_BITS = 32
-_STEADY = float((1 << 23) + 1)  # splits off all but 30 of a float64's 53 bits
+_ROOT_HALF = 0.7071067811865476
+_LOG_2 = 0.6931471805599453
+_SERIES = tuple(2.0 / odd for odd in range(1, 24, 2))  # of s·(2 + 2s²/3 + 2s⁴/5 + …)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,23 @@ def exact(sums: Int64s | Sequence[int]) -> int:
     return sum(int(digit) << (place * _BASE_BITS) for place, digit in enumerate(sums))
 
 
-def steady(x: _Floats) -> _Floats:
-    """Each value rounded to 30 significant bits (nine digits), the same on every processor.
+def log(x: _Floats) -> _Floats:
+    """The natural logarithm of positive, normal numbers: the same bits on every processor.
 
-    For what comes from log or exp, whose last bits differ between processors. Finite values of
-    magnitude below 1e300 (Veltkamp's splitting, in Dekker, A floating-point technique for
-    extending the available precision, 1971).
+    Unlike numpy's it is made of additions, multiplications and divisions alone, which IEEE 754
+    defines to the last bit. Within 4e-16 of the true value, relatively or absolutely, whichever
+    is more. The series is that of 2·atanh((m - 1)/(m + 1)), for m between √½ and √2.
+
+    >>> log(np.array([1.0, 0.5])).tolist()
+    [0.0, -0.6931471805599453]
     """
-    large = x * _STEADY
-    return np.asarray(large - (large - x))
+    mantissa, exponent = np.frexp(x)
+    small = mantissa < _ROOT_HALF
+    mantissa = np.where(small, mantissa * 2.0, mantissa)
+    power = (exponent - small).astype(np.float64)
+    s = (mantissa - 1.0) / (mantissa + 1.0)
+    square = s * s
+    series = np.full_like(square, _SERIES[-1])
+    for term in _SERIES[-2::-1]:
+        series = series * square + term
+    return np.asarray(power * _LOG_2 + s * series)

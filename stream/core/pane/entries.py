@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.fixed import SHARE, WIDE, Form, digits, steady
+from stream.core.fixed import SHARE, WIDE, Form, digits, log
 from stream.core.labels import LabelKind, LabelSpec
 from stream.core.ledger import REGRESSION_LIMIT, RELIABILITY_BINS, Ledger, Part
 from stream.core.logbins import DELAYS
@@ -21,6 +21,7 @@ _Floats = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]
 _CELLS = 1 << 21  # places that are filled at once: 16 MB
 _CHUNK = 4_096  # rows whose digits are made at once, so that they stay in the cache
+_MOST_ROWS = 1 << 20  # digits of so many add up below 2^53, in which bincount adds
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -133,8 +134,13 @@ def count_outcomes(
 ) -> Iterator[tuple[tuple[int, int, Kind], Int64s]]:
     """Each (set, pane, kind) of the rows with its vector: the ledger's, then rows and late rows.
 
-    Fewer than a million rows at once.
+    Of very many rows a key may come more than once.
     """
+    if len(rows) > _MOST_ROWS:
+        for start in range(0, len(rows), _MOST_ROWS):
+            these = np.arange(start, min(start + _MOST_ROWS, len(rows)))
+            yield from count_outcomes(spec, ledger, rows.at(these))
+        return
     keys, group = _groups(rows)
     most = max(1, _CELLS // ledger.width)
     if len(keys) <= most:
@@ -225,7 +231,7 @@ def _count_reliability(sheet: _Sheet, p: _Floats, came: Int64s, rows: Int64s | N
 
 def _add_losses(sheet: _Sheet, came: _Floats, brier: _Floats, rows: Int64s | None) -> None:
     """Adds the losses of rows whose own class had the probability `came`."""
-    loss = steady(-np.log(came))
+    loss = -log(came)
     sheet.add(Part.LOSSES, np.stack([loss, loss * loss, brier, brier * brier]), SHARE, rows)
 
 

@@ -65,7 +65,8 @@ def fairness(
     """
     if spec.kind is not LabelKind.BINARY:
         return {}
-    tables = {name: Evidence(spec, groups[name], 0).confusion for name in sorted(groups)}
+    found = {name: Evidence(spec, groups[name]) for name in sorted(groups)}
+    tables = {name: evidence.confusion for name, evidence in found.items() if evidence.sound}
     base = tables.get(reference_group(spec, groups, reference))
     told: dict[str, Estimate] = {}
     for rate, of in RATES.items():
@@ -91,7 +92,7 @@ def reference_group(spec: LabelSpec, groups: Mapping[str, Int64s], reference: st
     """
     if reference:
         return reference
-    rows = {name: Evidence(spec, groups[name], 0).confusion.rows for name in sorted(groups)}
+    rows = {name: Evidence(spec, groups[name]).confusion.rows for name in sorted(groups)}
     return max(rows, key=rows.__getitem__, default="")
 
 

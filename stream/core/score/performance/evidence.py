@@ -76,16 +76,21 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The counts of outcomes of one spec; `rows` of them in all."""
+    """The counts of outcomes of one spec."""
 
     spec: LabelSpec
     counts: Int64s
-    rows: int
 
     @cached_property
     def ledger(self) -> Ledger:
         """Where what is counted."""
         return ledger_of(self.spec)
+
+    @cached_property
+    def sound(self) -> bool:
+        """False if more was taken out of the counts than they held: then they tell nothing."""
+        parts = (Part.CONFUSION, Part.SCORES, Part.RELIABILITY, Part.USED)
+        return all(int(self.part(part).min()) >= 0 for part in parts if part in self.ledger)
 
     @cached_property
     def confusion(self) -> Confusion:

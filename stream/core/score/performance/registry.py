@@ -18,7 +18,7 @@ from stream.core.score.performance import (
     ranking,
 )
 from stream.core.score.performance.evidence import Evidence
-from stream.core.score.performance.interval import Estimate
+from stream.core.score.performance.interval import UNDEFINED, Estimate
 
 __all__ = ["CLASS_METRICS", "METRICS", "Metric", "metric_names", "performance"]
 
@@ -81,8 +81,13 @@ CLASS_METRICS: dict[str, Callable[[Evidence, int], Estimate]] = {
 
 
 def performance(spec: LabelSpec, counts: Int64s, rows: int) -> dict[str, Estimate]:
-    """Every metric of outcomes whose ledger's vector is `counts`, by name (`metric_names`)."""
-    evidence = Evidence(spec, counts, rows)
+    """Every metric of `rows` outcomes whose ledger's vector is `counts`, by name (`metric_names`).
+
+    None is defined where `counts` are below zero: corrections of outcomes that aren't there.
+    """
+    evidence = Evidence(spec, counts)
+    if rows <= 0 or not evidence.sound:
+        return dict.fromkeys(metric_names(spec), UNDEFINED)
     told = {name: m.of(evidence) for name, m in METRICS.items() if spec.kind in m.kinds}
     if spec.kind is LabelKind.MULTICLASS:
         for name, of in CLASS_METRICS.items():
