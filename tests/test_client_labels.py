@@ -114,6 +114,25 @@ def test_a_correction_and_a_retraction_come_in_their_order(
     assert [labels.texts[int(bits)] for bits in labels.bits[:2]] == ["deny", "approve"]
 
 
+def test_labels_of_one_id_stay_in_order_however_they_were_given(kafka: Kafka, unique: str) -> None:
+    create_topic(kafka.bootstrap_servers, f"{unique}labels")
+    given: list[Any] = []
+    with LabelLogger(
+        bootstrap_servers=kafka.bootstrap_servers,
+        topic_prefix=unique,
+        format="arrow",
+        linger_seconds=1.0,
+    ) as logger:
+        for value in ("a", 1, None, "b", True, 2.5):
+            logger.log("one", value, event_time_ms=NOW_MS)
+            logger.log_columns(["one", "one"], [value, 7], event_time_ms=NOW_MS)
+            given += [value, value, 7]
+        logger.log_columns(["one"], ["last"], event_time_ms=NOW_MS)
+    labels = decoded(kafka, f"{unique}labels")
+    wanted = [expected("one", value, NOW_MS, None) for value in (*given, "last")]
+    assert rows_of(labels) == wanted
+
+
 @pytest.mark.parametrize("row_format", ["json", "avro", "arrow"])
 @pytest.mark.parametrize(
     "column",

@@ -8,6 +8,7 @@ record has no key: its rows were partitioned by the murmur2 of their ids before 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -86,13 +87,13 @@ class ArrowPacker:
         return None
 
     def pack(self, entries: Sequence[Entry[Any]]) -> list[Record]:
-        """Records of the entries' rows, in order within a partition and a set of columns."""
-        rows = [entry.value for entry in entries if isinstance(entry.value, dict)]
-        tables = [entry.value for entry in entries if not isinstance(entry.value, dict)]
+        """Records of the entries' rows; rows of one id stay in order: the last label counts."""
         records: list[Record] = []
-        for table in (*_joined(tables), *rows_to_tables(rows)):
-            own = [name for name in table.column_names if name not in self._shared]
-            records += self._partitioned(table.select(own))
+        for are_rows, run in groupby(entries, lambda entry: isinstance(entry.value, dict)):
+            values = [entry.value for entry in run]
+            for table in rows_to_tables(values) if are_rows else _joined(values):
+                own = [name for name in table.column_names if name not in self._shared]
+                records += self._partitioned(table.select(own))
         return records
 
     def _warm_up(self) -> None:
@@ -138,13 +139,11 @@ class ArrowPacker:
 
 
 def _joined(tables: Sequence[Any]) -> list[Any]:
-    """The tables, those of the same columns put together."""
+    """The tables, neighbours of the same columns put together."""
     alike: list[list[Any]] = []
     for table in tables:
-        for group in alike:
-            if is_same_type(group[0], table):
-                group.append(table)
-                break
+        if alike and is_same_type(alike[-1][0], table):
+            alike[-1].append(table)
         else:
             alike.append([table])
     return [pa.concat_tables(group) for group in alike]

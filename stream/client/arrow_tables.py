@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -39,17 +40,23 @@ def table_of(ids: Sequence[str], times: Sequence[int], columns: Mapping[str, Col
 
 
 def rows_to_tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
-    """Tables of rows such as the JSON form has; more than one where types are mixed."""
+    """Tables of rows such as the JSON form has; more than one where types are mixed.
+
+    Rows of one id stay in their order.
+    """
     if not rows:
         return
     try:
         yield _table(rows)
     except _MISFITS:
+        plain = [within_64_bits(row) for row in rows]
+        if len({row["prediction_id"] for row in plain}) < len(plain):
+            for _, run in groupby(plain, _kinds):
+                yield _table(list(run))
+            return
         alike: dict[tuple[tuple[str, type], ...], list[Mapping[str, Any]]] = {}
-        for row in rows:
-            plain = within_64_bits(row)
-            kinds = ((path, type(value)) for path, value in _flat(plain).items())
-            alike.setdefault(tuple(sorted(kinds, key=str)), []).append(plain)
+        for row in plain:
+            alike.setdefault(_kinds(row), []).append(row)
         for group in alike.values():
             yield _table(group)
 
@@ -78,6 +85,10 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Any:
     flat = [_flat(row) for row in rows]
     paths = dict.fromkeys(path for row in flat for path in row)
     return pa.table({path: pa.array([row.get(path) for row in flat]) for path in paths})
+
+
+def _kinds(row: Mapping[str, Any]) -> tuple[tuple[str, type], ...]:
+    return tuple(sorted(((path, type(value)) for path, value in _flat(row).items()), key=str))
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
