@@ -18,7 +18,18 @@ from stream.core.records import Int64s, Scalar
 from stream.core.rules import LabelRule
 from stream.core.specs import SCORE_PREFIX, NumericVariable, Profile, category
 
-__all__ = ["Form", "LabelKind", "LabelSpec", "Labels", "label_bits", "label_spec", "scored_classes"]
+__all__ = [
+    "MAX_CLASSES",
+    "Form",
+    "LabelKind",
+    "LabelSpec",
+    "Labels",
+    "label_bits",
+    "label_spec",
+    "scored_classes",
+]
+
+MAX_CLASSES = 100  # more aren't told apart: outcomes are counted by predicted and true class
 
 
 class LabelKind(StrEnum):
@@ -99,8 +110,9 @@ def label_spec(profile: Profile | None, rule: LabelRule) -> LabelSpec | None:
 
     The monitor's word comes first, then the profile's outcomes, then the profile's prediction:
     a numeric one is a regression's, one of two categories binary, of more multiclass. Of two
-    classes the positive one is the monitor's, else the greater (1 of 0 and 1). A profile that
-    was warmed up says nothing: when it becomes known depends on the run.
+    classes the positive one is the monitor's, else the greater (1 of 0 and 1); more than
+    MAX_CLASSES can't be read. A profile that was warmed up says nothing: when it becomes known
+    depends on the run.
     """
     if not rule.wanted:
         return None
@@ -125,7 +137,7 @@ def label_spec(profile: Profile | None, rule: LabelRule) -> LabelSpec | None:
         return LabelSpec(LabelKind.REGRESSION)
     if kind == LabelKind.BINARY:
         classes = _two(classes, rule.positive)
-    if not kind or len(classes) < 2:
+    if not kind or not 2 <= len(classes) <= MAX_CLASSES:
         return None
     if kind == LabelKind.MULTICLASS:
         classes = tuple(sorted(classes))

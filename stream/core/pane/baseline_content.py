@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from stream.core.labels import LabelKind, scored_classes
+from stream.core.labels import MAX_CLASSES, LabelKind, scored_classes
 from stream.core.pane.plain import count_of, finite_of, items_of, share_of, text_of
 from stream.core.rules import OutcomeReference
 from stream.core.specs import Profile
@@ -54,7 +54,7 @@ def _check_classes(outcome: OutcomeReference) -> None:
     classes = outcome.classes
     fits = {
         LabelKind.BINARY: len(classes) == 2,
-        LabelKind.MULTICLASS: len(classes) >= 2 and list(classes) == sorted(classes),
+        LabelKind.MULTICLASS: 2 <= len(classes) <= MAX_CLASSES and list(classes) == sorted(classes),
         LabelKind.REGRESSION: not classes,
     }
     if not fits[LabelKind(outcome.kind)] or len(set(classes)) < len(classes):

@@ -11,16 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.errors import ProfileError
-from stream.core.labels import LabelKind, scored_classes
+from stream.core.labels import MAX_CLASSES, LabelKind, scored_classes
 from stream.core.numbers import significant
 from stream.core.pane.variables import Column, Plain, kind_of, nameable, plain_values
 from stream.core.records import Int64s, Scalar
 from stream.core.rules import OutcomeReference
 from stream.core.specs import SCORE_PREFIX, NumericVariable, Profile, category
 
-__all__ = ["MAX_CLASSES", "LabelColumn", "class_codes", "isotonic", "numbers_of", "outcome_of"]
+__all__ = ["LabelColumn", "class_codes", "isotonic", "numbers_of", "outcome_of"]
 
-MAX_CLASSES = 100  # more classes than that aren't told apart one by one
 _THRESHOLD = 0.5  # of rows whose prediction isn't known
 
 _Floats = npt.NDArray[np.float64]
