@@ -18,7 +18,6 @@ __all__ = ["ids_of", "ids_of_text", "ids_of_uuids"]
 
 _LENGTH: Final = 36
 _DASHES: Final = (8, 13, 18, 23)
-_DASH, _LINE_END = ord("-"), ord("\n")
 _HEX: Final = rb"[0-9a-fA-F]"
 _is_uuid: Final = re.compile(rb"%b{8}(?:-%b{4}){3}-%b{12}" % (_HEX, _HEX, _HEX)).fullmatch
 
@@ -46,7 +45,7 @@ def ids_of_text(text: bytes | memoryview, ends: Int64s) -> _Keys:
     `ends` is (n + 1,) int64, ascending; what lies before the first and after the last is no id.
     """
     whole = bytes(text[int(ends[0]) : int(ends[-1])])
-    if (np.diff(ends) == _LENGTH).all():
+    if (ends[1:] - ends[:-1] == _LENGTH).all():
         keys = _uuids(whole, len(ends) - 1, _LENGTH)
         if keys is not None:
             return keys
@@ -67,10 +66,9 @@ def _uuids(text: bytes, count: int, width: int) -> _Keys | None:
     """
     if len(text) != count * width:
         return None
-    letters = np.frombuffer(text, dtype=np.uint8).reshape(count, width)
-    if not all((letters[:, place] == _DASH).all() for place in _DASHES):
+    if any(text[place::width].count(b"-") != count for place in _DASHES):
         return None
-    if width > _LENGTH and not (letters[:, _LENGTH] == _LINE_END).all():
+    if width > _LENGTH and text[_LENGTH::width].count(b"\n") != count:
         return None
     digits = text.translate(None, b"-\n")
     if len(digits) != 32 * count:

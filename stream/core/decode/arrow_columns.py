@@ -13,7 +13,6 @@ from stream.core.decode.arrow_layout import is_text
 from stream.core.decode.plan import Lookup
 from stream.core.decode.values import Bits, Values, bits_of_numbers, texts_of
 from stream.core.ids import ids_of, ids_of_text, ids_of_uuids
-from stream.core.labels import Form
 from stream.core.records import Int64s, Scalar
 
 __all__ = ["bits_in", "filled", "ids_in", "names_in", "plain", "present", "slots"]
@@ -66,47 +65,41 @@ def slots(column: Any, lookup: Lookup, count: int) -> Int64s:
 
 
 def ids_in(column: Any) -> npt.NDArray[np.uint64]:
-    """The key of each id (`ids.ids_of`), (n, 2) uint64; no row is null."""
+    """The key of each id (`ids.ids_of`), (n, 2) uint64; there are rows, none is null."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return ids_of([str(text) for text in plain(column)])
-    parts = []
-    for chunk in column.chunks:
-        if not len(chunk):
-            continue
-        first, buffers = chunk.offset, chunk.buffers()
-        if pa.types.is_fixed_size_binary(kind):
-            width = kind.byte_width
-            raw = memoryview(buffers[1])[first * width : (first + len(chunk)) * width]
-            parts.append(ids_of_uuids(raw))
-        else:
-            wide = np.int64 if pa.types.is_large_string(kind) else np.int32
-            ends = np.frombuffer(buffers[1], dtype=wide)[first : first + len(chunk) + 1]
-            text = b"" if buffers[2] is None else buffers[2]
-            parts.append(ids_of_text(memoryview(text), ends.astype(np.int64)))
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    whole = column.combine_chunks()
+    first, buffers = whole.offset, whole.buffers()
+    if pa.types.is_fixed_size_binary(kind):
+        width = kind.byte_width
+        return ids_of_uuids(memoryview(buffers[1])[first * width : (first + len(whole)) * width])
+    wide = np.int64 if pa.types.is_large_string(kind) else np.int32
+    ends = np.frombuffer(buffers[1], dtype=wide)[first : first + len(whole) + 1]
+    return ids_of_text(memoryview(buffers[2]), ends.astype(np.int64))
 
 
 def bits_in(column: Any, values: Values) -> tuple[Bits, dict[int, str]]:
     """Form and bits of each value (NaN stays a NUMBER), and what the texts are."""
     kind = column.type
-    form = np.zeros(len(column), dtype=np.uint8)
-    bits = np.zeros(len(column), dtype=np.uint64)
     if pa.types.is_null(kind):
-        return (form, bits), {}
-    if is_text(kind) or pa.types.is_dictionary(kind):
-        if not pa.types.is_dictionary(kind):
-            column = column.dictionary_encode()
-        texts: dict[int, str] = {}
+        known: list[Any] = [None] * len(column)
+        return values.bits_of(known), {}
+    if is_text(kind):
+        column = column.dictionary_encode()
+        kind = column.type
+    if pa.types.is_dictionary(kind):
+        known = []
+        places = np.empty(len(column), dtype=np.int64)
 
-        def of(known: list[Any]) -> Bits:
-            found = values.bits_of(known)
-            texts.update(texts_of(known, found))
-            return found
+        def placed(more: list[Any]) -> list[int]:
+            known.extend(more)
+            return list(range(len(known) - len(more), len(known)))
 
-        _gather(column, form, lambda known: of(known)[0].tolist(), Form.NULL)
-        _gather(column, bits, lambda known: of(known)[1].tolist(), 0)
-        return (form, bits), texts
+        _gather(column, places, placed, -1)
+        known.append(None)  # what a null row points to
+        form, bits = found = values.bits_of(known)
+        return (form[places], bits[places]), texts_of(known, found)
     numbers = np.empty(len(column), dtype=np.float64)
     null = ~column.is_valid().to_numpy() if column.null_count else None
     filled(column, numbers)
