@@ -207,14 +207,13 @@ class Journal:
     ) -> None:
         arena, written = self._table.arena, told.buckets.setdefault(bucket.end_ms, _Written())
         numbers = partial(self._names.numbers, bucket.task, bucket.end_ms)
-        for sequence, key in keys:
-            value = records[key]
-            written.next = sequence + 1
-            if holds_states(value):
-                written.states.append(key)
-                self._apply(bucket.task, value)
+        # The last states of a row are its latest ones, whichever chunk the row itself is in now.
+        written.next = keys[-1][0] + 1
+        written.states = [key for _, key in keys if holds_states(records[key])]
+        for _, key in keys:
+            if holds_states(records[key]):
                 continue
-            chunk = read_rows(value, arena.layout, self._named, numbers)
+            chunk = read_rows(records[key], arena.layout, self._named, numbers)
             stop = chunk.start + len(chunk.rows)
             arena.extend(bucket, max(0, stop - bucket.rows))
             slots = arena.slots_of(bucket, chunk.start, stop)
@@ -222,6 +221,8 @@ class Journal:
             if chunk.extras is not None:
                 self._table.keep_extras(slots, chunk.extras)
             written.parts.append(_Part(key, chunk.start, chunk.level))
+        for key in written.states:
+            self._apply(bucket.task, records[key])
         written.rows = bucket.rows
         written.base = sum(part.level > 0 for part in written.parts)
 
