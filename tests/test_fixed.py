@@ -42,12 +42,9 @@ def test_what_is_too_large_is_held_at_the_limit(form: Form) -> None:
     assert not nothing.any()
 
 
-def test_a_million_values_add_up_without_an_error() -> None:
+def test_a_million_values_add_up_to_what_they_are() -> None:
     values = np.random.default_rng(5).normal(size=1_000_000)
-    mine = total(digits(values).sum(axis=0))
-    assert (
-        abs(mine - float(sum(map(Fraction, values[:1000])) + Fraction(values[1000:].sum()))) < 1e-6
-    )
+    assert abs(total(digits(values).sum(axis=0)) - math.fsum(values)) < 1e6 * 2.0**-41
     assert total(digits(np.full(1_000_000, 0.5)).sum(axis=0)) == 500_000.0
 
 

@@ -72,7 +72,11 @@ class OutcomeFold:
             label, usable = _labels(spec, _take(outcomes.form, rows), _take(outcomes.bits, rows))
             if not bool(usable.all()):
                 places = np.arange(len(outcomes)) if rows is None else rows
-                refused.append(RefusedLabels(places[~usable], _detail(spec)))
+                # One that is taken out was refused when it came.
+                wrong = places[~usable]
+                wrong = wrong[outcomes.change[wrong] != Change.OUT]
+                if len(wrong):
+                    refused.append(RefusedLabels(wrong, _detail(spec)))
                 rows, label = places[usable], label[usable]
             if len(label):
                 self._keep(spec, outcomes, rows, number, label)
