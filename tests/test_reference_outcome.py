@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from stream.core.pane.reference import (
     Column,
     LabelColumn,
     build_profile,
+    content_hash,
     profile_from_record,
     profile_to_record,
 )
@@ -84,20 +84,35 @@ def _outcome(name: str, value: object) -> Callable[[dict[str, Any]], None]:
         _outcome("calibration", [0.0, 0.5, 0.4, 1.0]),
         _outcome("calibration", [0.0, 0.5, 0.5, 1.5]),
         _outcome("predicted_positive", [0.0, 0.0, 1.0]),
-        _outcome("predicted_positive", [0.0, 0.0, 1.0, math.nan]),
+        _outcome("predicted_positive", [0.0, 0.0, 1.0, "1"]),
         _outcome("metrics", {"accuracy": "good"}),
-        _outcome("metrics", {"accuracy": 0.5}),  # sound, but not what was hashed
         lambda record: record["segments"].update(country=["US", "US"]),
         lambda record: record["segments"].update(country="US"),
-        lambda record: record.update(segments={}),
-        lambda record: record.update(outcome=None),
         lambda record: record.update(outcome=[]),
     ],
 )
-def test_nonsense_is_a_profile_error(change: Callable[[dict[str, Any]], None]) -> None:
-    record = profile_to_record(example())
-    assert profile_from_record(json.loads(json.dumps(record))) == example()
-    record = json.loads(json.dumps(record))
+def test_nonsense_is_a_profile_error_whatever_its_hash(
+    change: Callable[[dict[str, Any]], None],
+) -> None:
+    record = json.loads(json.dumps(profile_to_record(example())))
+    assert profile_from_record(record) == example()
     change(record)
-    with pytest.raises(ProfileError):
+    record["hash"] = content_hash(record)
+    with pytest.raises(ProfileError, match="not a reference profile"):
+        profile_from_record(record)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _outcome("metrics", {"accuracy": 0.5}),
+        _outcome("rows", 3),
+        lambda record: record.update(segments={}),
+        lambda record: record.update(outcome=None),
+    ],
+)
+def test_what_was_altered_is_told_by_the_hash(change: Callable[[dict[str, Any]], None]) -> None:
+    record = json.loads(json.dumps(profile_to_record(example())))
+    change(record)
+    with pytest.raises(ProfileError, match="was altered"):
         profile_from_record(record)
