@@ -166,6 +166,28 @@ def test_segments_are_part_of_a_cohort() -> None:
     assert none.tolist() == [NOT_JOINED] * 4
 
 
+@pytest.mark.parametrize("places", [0, 50, 1 << 22])
+def test_sets_of_segments_are_told_apart_with_and_without_a_table(places: int) -> None:
+    rng = np.random.default_rng(places)
+    profiles, monitors = Profiles(), Monitors()
+    for model in range(5):
+        profiles.hear(replace(profile("m", rng), model=ModelKey(f"m{model}", ""), hash=str(model)))
+        monitors.hear(monitor(f"m{model}", model, NONE if model == 3 else BINARY))
+    cohorts = Cohorts(profiles, monitors, places)
+    names: list[tuple[str, ...]] = [()]
+    for _ in range(8):
+        names += [(f"s{len(names)}",), (f"s{len(names)}", "t")]
+        entries, pane = rng.integers(0, 5, 50), rng.integers(0, 7, 50)
+        sets = rng.integers(0, len(names), 50).astype(np.int32)
+        found = cohorts.of(batch(entries.tolist()), panes(*pane.tolist()), sets, names).tolist()
+        for entry, number, chosen, at in zip(entries, found, sets, pane, strict=True):
+            if entry == 3 and at >= 3:
+                assert number == NOT_JOINED
+            else:
+                cohort = cohorts.list[number]
+                assert (cohort.model.model, cohort.segments) == (f"m{entry}", names[chosen])
+
+
 def test_a_sample_is_of_ids() -> None:
     profiles, monitors = Profiles(), Monitors()
     monitors.hear(monitor("a", 0, SAMPLED))

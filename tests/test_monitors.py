@@ -74,6 +74,22 @@ def test_history_is_bounded() -> None:
     assert read == changes[-(HISTORY + 1) :]
 
 
+def test_a_record_stays_within_what_kafka_takes() -> None:
+    values = tuple(f"value {n}" for n in range(1_000))
+    large = tuple(SegmentRule(f"column {n}", values) for n in range(4))
+    changes = tuple(
+        changed(segments=large, min_rows=n + 1, effective_from_ms=n * HOUR) for n in range(90)
+    )
+    value = encode_monitors(changes)
+    read = decode_monitors(value)
+    assert len(value) <= 900_000
+    assert 5 < len(read) < 90
+    assert read == changes[-len(read) :]
+    huge = tuple(SegmentRule(f"column {n}", tuple("x" * 90 + v for v in values)) for n in range(20))
+    with pytest.raises(ConfigError, match="is above 900000"):
+        encode_monitors((changed(segments=huge),))
+
+
 def test_a_worker_that_hears_one_record_knows_the_past_too() -> None:
     changes = (BASE, changed(min_rows=7, effective_from_ms=HOUR))
     monitors = Monitors()

@@ -32,6 +32,7 @@ MonitorChanges = tuple[MonitorSpec, ...]
 """A model's monitors, oldest first; each applies until the next one's `effective_from_ms`."""
 
 HISTORY = 100  # earlier monitors that a record keeps
+_MAX_BYTES = 900_000  # of a record
 _LATEST_MS = 253_402_300_800_000  # the year 10000
 _PLAIN = (
     "effective_from_ms",
@@ -103,12 +104,24 @@ def check_monitor(spec: MonitorSpec, pane_ms: int | None = None) -> None:
 
 
 def encode_monitors(changes: MonitorChanges) -> bytes:
-    """The record of a model's monitors: the last one's fields, the earlier ones as `history`."""
+    """The record of a model's monitors: the last one's fields, the earlier ones as `history`.
+
+    Of the history the last 100 are kept, fewer where the record would be above 900,000 bytes.
+    Raises ConfigError where the last monitor alone is above that.
+    """
     *past, latest = changes[-(HISTORY + 1) :]
     history = [_fields(spec) for spec in past]
-    return schemas.encode_json(
-        "monitor", {"model": latest.model, **_fields(latest), "history": history}
-    )
+    while True:
+        record = {"model": latest.model, **_fields(latest), "history": history}
+        value = schemas.encode_json("monitor", record)
+        if len(value) <= _MAX_BYTES:
+            return value
+        if not history:
+            raise ConfigError(
+                f"monitor of model {latest.model!r}: its record of {len(value)} bytes is above "
+                f"{_MAX_BYTES}; say less of single features or segments"
+            )
+        history = history[(len(history) + 9) // 10 :]
 
 
 def decode_monitors(value: bytes, pane_ms: int | None = None) -> MonitorChanges:

@@ -19,6 +19,7 @@ __all__ = ["NOT_JOINED", "Cohorts", "in_sample"]
 
 NOT_JOINED: Final = -1
 _UNKNOWN: Final = -2
+_MAX_TABLE: Final = 1 << 22  # eras times sets that are looked up in a table of 4 B each
 _EVER: Final = np.iinfo(np.int64).min
 
 _Flags = npt.NDArray[np.bool_]
@@ -33,13 +34,14 @@ class Cohorts:
     ever said of labels, times the sets of segments that rows had.
     """
 
-    def __init__(self, profiles: Profiles, monitors: Monitors) -> None:
+    def __init__(self, profiles: Profiles, monitors: Monitors, max_table: int = _MAX_TABLE) -> None:
         self.list: list[Cohort] = []
         self._numbers: dict[Cohort, int] = {}
         self._profiles = profiles
         self._monitors = monitors
         self._eras = Eras(profiles, monitors)
         self._version = 0
+        self._max_table = max_table
         self._forget()
 
     def number(self, cohort: Cohort) -> int:
@@ -98,7 +100,8 @@ class Cohorts:
     def _forget(self) -> None:
         self._plain: _Numbers = np.zeros(0, dtype=np.int32)
         self._share: npt.NDArray[np.float64] = np.zeros(0)
-        self._by_set: dict[tuple[int, int], int] = {}
+        self._table: _Numbers = np.zeros((0, 0), dtype=np.int32)
+        self._by_set: dict[int, int] = {}
         self._shares: dict[str | None, _Shares] = {}
 
     def _renew(self) -> None:
@@ -122,14 +125,38 @@ class Cohorts:
         return self._plain, self._share
 
     def _in_sets(self, eras: Int64s, sets: _Numbers, names: Sequence[tuple[str, ...]]) -> _Numbers:
+        table = self._room(len(names))
+        if table is None:
+            return self._looked_up(eras, sets, names)
+        found = table[eras, sets]
+        unknown = found == _UNKNOWN
+        if unknown.any():
+            new = self._looked_up(eras[unknown], sets[unknown], names)
+            found[unknown] = table[eras[unknown], sets[unknown]] = new
+        return found
+
+    def _room(self, sets: int) -> _Numbers | None:
+        """A table of cohorts by era and set; None where it would be too large to keep."""
+        eras, width = len(self._eras.list), self._table.shape[1]
+        if eras > len(self._table) or sets > width:
+            width = max(sets, 2 * width) if sets > width else width
+            if eras * width > self._max_table:
+                return None
+            table = np.full((eras, width), _UNKNOWN, dtype=np.int32)
+            table[: len(self._table), : self._table.shape[1]] = self._table
+            self._table = table
+        return self._table
+
+    def _looked_up(
+        self, eras: Int64s, sets: _Numbers, names: Sequence[tuple[str, ...]]
+    ) -> _Numbers:
         keys, place = np.unique(eras << 32 | sets, return_inverse=True)
         found = np.empty(len(keys), dtype=np.int32)
         for i, key in enumerate(keys.tolist()):
             era, number = key >> 32, key & 0xFFFFFFFF
-            cohort = self._by_set.get((era, number))
+            cohort = self._by_set.get(key)
             if cohort is None:
-                cohort = self._number_of(self._eras.list[era], names[number])
-                self._by_set[era, number] = cohort
+                cohort = self._by_set[key] = self._number_of(self._eras.list[era], names[number])
             found[i] = cohort
         return found[place]
 
