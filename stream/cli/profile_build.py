@@ -75,7 +75,7 @@ def build(
     """Build a profile from a table of reference rows and write it to a file.
 
     What each column is taken for is told on stderr; the label, the id and the time are never
-    features. Labels add the model's own performance to the profile and, where a binary model
+    features. Labels add the model's own performance to the profile and, where a classifier
     has scores, what it takes to estimate performance before labels arrive.
     """
     document = read_roles(roles)
