@@ -18,7 +18,7 @@ import typer
 from stream.cli.application import COMMANDS, run
 from stream.cli.logs import JsonLines, configure_logs
 from stream.cli.output import instant, print_table
-from stream.cli.windows import model_name, window_line
+from stream.cli.window_line import window_line
 from stream.topics import TOPICS
 
 _BASE_ONLY = """
@@ -231,7 +231,41 @@ def test_a_window_in_a_line() -> None:
     )
     few = {**window, "version": "3", "scored": False, "reason": "min_rows"}
     assert window_line(few).endswith("m@3  1,200 rows  not scored: min_rows")
-    assert model_name("m", "3") == "m@3"
+
+
+def test_a_performance_window_in_a_line() -> None:
+    window = {
+        "model": "m", "version": "3", "segment": "country=US", "kind": "performance",
+        "start_ms": 0, "end_ms": 60_000, "rows": 1200, "late_rows": 3, "scored": True,
+        "coverage": 0.934, "drifted": [],
+        "metrics": {
+            "accuracy": {"value": 0.81234, "low": 0.79, "high": 0.83},
+            "f1": {"value": None, "low": None, "high": None},
+            "ece": {"value": 0.05, "low": None, "high": None},
+        },
+        "estimated": {"accuracy": {"value": 0.9, "low": 0.88, "high": 0.92}},
+        "breaches": [{"metric": "accuracy", "value": 0.81234, "rule": "min", "limit": 0.85}],
+    }  # fmt: skip
+    assert window_line(window) == (
+        "1970-01-01 00:00:00 - 00:01:00  m@3 [country=US]  1,200 outcomes (3 late)  coverage 93%  "
+        "accuracy 0.8123 [0.79, 0.83] (estimated 0.9)  f1 unknown  crossed: accuracy 0.8123 < 0.85"
+    )
+    assert "coverage 93%  ece 0.05  crossed" in window_line(window, ["ece"])
+    few = {**window, "scored": False, "reason": "min_rows", "breaches": []}
+    assert window_line(few).endswith("coverage 93%  not scored: min_rows")
+
+
+def test_a_data_window_shows_estimates_and_serving_metrics_that_are_asked_for() -> None:
+    window = {
+        "model": "m", "version": "", "kind": "data", "start_ms": 0, "end_ms": 60_000, "rows": 9,
+        "scored": True, "drift_share": 0.0, "drifted": [],
+        "estimated": {"accuracy": {"value": 0.9, "low": 0.88, "high": 0.92}},
+        "serving": {"latency_p99": {"value": 120.0, "low": 110.0, "high": 131.0}},
+    }  # fmt: skip
+    assert window_line(window).endswith("drifted 0%: none  estimated accuracy 0.9 [0.88, 0.92]")
+    assert window_line(window, ["latency_p99", "f1"]).endswith(
+        "drifted 0%: none  latency_p99 120 [110, 131]  f1 unknown"
+    )
 
 
 def test_each_command_module_offers_a_typer() -> None:

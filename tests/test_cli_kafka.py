@@ -214,6 +214,25 @@ def test_windows_are_tailed_and_chosen_by_model(
     assert command("windows", "tail", "--timeout", "1") == []
 
 
+def test_windows_are_chosen_by_kind_and_segment(
+    command: Command, kafka: Kafka, unique: str
+) -> None:
+    create_topic(kafka.bootstrap_servers, f"{unique}windows", 1)
+    windows = [
+        {"model": "m", "rows": 0},
+        {"model": "m", "kind": "data", "segment": "a", "rows": 1},
+        {"model": "m", "kind": "performance", "segment": "", "rows": 2},
+        {"model": "m", "kind": "performance", "segment": "a", "rows": 3},
+        {"model": "m", "kind": "data", "rows": 4},
+    ]
+    records = [Record(orjson.dumps(window), key=b"m@") for window in windows]
+    produce_all(kafka.bootstrap_servers, f"{unique}windows", records)
+    tail = ("windows", "tail", "--from-beginning", "--timeout", "3")
+    assert [w["rows"] for w in command(*tail, "--kind", "performance")] == [2, 3]
+    assert [w["rows"] for w in command(*tail, "--kind", "data", "--segment", "")] == [0, 4]
+    assert [w["rows"] for w in command(*tail, "--segment", "a")] == [1, 3]
+
+
 def test_dead_letters_are_listed(command: Command, kafka: Kafka, unique: str) -> None:
     create_topic(kafka.bootstrap_servers, f"{unique}dead-letters", 1)
     letters = [

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from enum import StrEnum
 from typing import Annotated, Any
 
 import orjson
 import typer
 
 from stream.cli.options import JsonFlag, new_app, with_settings
-from stream.cli.output import instant, say
+from stream.cli.output import say
 from stream.cli.reading import FromBeginning, Max, Timeout, read_topic
+from stream.cli.window_line import window_line
 from stream.settings import Settings
 
-__all__ = ["app", "model_name", "window_line"]
+__all__ = ["app"]
 
-app = new_app("Closed windows: their counts, scores and drifted features.")
+app = new_app("Closed windows: what drifted, and how the model did.")
+
+_ABSENT = {"kind": "data", "segment": ""}  # what a field means that isn't there
+
+
+class WindowKind(StrEnum):
+    """What a window is about."""
+
+    DATA = "data"
+    PERFORMANCE = "performance"
 
 
 @app.callback()
@@ -29,13 +40,37 @@ def tail(
     settings: Settings,
     *,
     model: Annotated[str | None, typer.Option("--model", help="Only this model's.")] = None,
+    kind: Annotated[
+        WindowKind | None, typer.Option("--kind", help="Only these: drift, or outcomes.")
+    ] = None,
+    segment: Annotated[
+        str | None, typer.Option("--segment", help='Only this one\'s; "" is all rows.')
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="Show this in the line; repeatable.")
+    ] = None,
     from_beginning: FromBeginning = False,
     limit: Max = None,
     timeout: Timeout = None,
     json: JsonFlag = False,
 ) -> None:
     """Print windows as they are closed, one a line."""
+    wanted = {"model": model, "kind": kind, "segment": segment}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
     shown = 0
+    for text, window in _windows(settings, from_beginning=from_beginning, timeout=timeout):
+        if any(window.get(name, _ABSENT.get(name)) != value for name, value in wanted.items()):
+            continue
+        print(text if json else window_line(window, metric or ()), flush=True)
+        shown += 1
+        if shown == limit:
+            return
+
+
+def _windows(
+    settings: Settings, *, from_beginning: bool, timeout: float | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each window as its record says it, and read; other records are told on stderr."""
     records = read_topic(
         settings, "windows", from_beginning=from_beginning, follow=True, timeout=timeout
     )
@@ -44,31 +79,8 @@ def tail(
         try:
             window = orjson.loads(value)
         except orjson.JSONDecodeError:
-            say(f"offset {record.offset()}: a record that is no JSON was left out")
-            continue
-        if model is not None and window.get("model") != model:
-            continue
-        print(value.decode() if json else window_line(window), flush=True)
-        shown += 1
-        if shown == limit:
-            return
-
-
-def model_name(model: str, version: str) -> str:
-    """A model as people write it: credit@3, or credit where it has no version."""
-    return f"{model}@{version}" if version else model
-
-
-def window_line(window: Mapping[str, Any]) -> str:
-    """A window in one line for people: when, which model, how many rows, what drifted."""
-    model = model_name(window["model"], window["version"])
-    when = f"{instant(window['start_ms'])} - {instant(window['end_ms'])[11:]}"
-    line = f"{when}  {model}  {window['rows']:,} rows"
-    if window.get("late_rows"):
-        line += f" ({window['late_rows']:,} late)"
-    if not window.get("scored"):
-        return f"{line}  not scored: {window.get('reason') or 'too few rows'}"
-    share = window.get("drift_share")
-    drifted = window.get("drifted") or []
-    names = ", ".join(drifted) if drifted else "none"
-    return f"{line}  drifted {0.0 if share is None else share:.0%}: {names}"
+            window = None
+        if isinstance(window, dict):
+            yield value.decode(), window
+        else:
+            say(f"offset {record.offset()}: a record that is no window was left out")

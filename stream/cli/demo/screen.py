@@ -14,7 +14,7 @@ from rich.text import Text
 
 from stream.cli.demo.scene import Moved, Scene
 from stream.cli.demo.shapes import axis_of, bars, shape
-from stream.cli.windows import model_name, window_line
+from stream.cli.window_line import window_line
 
 __all__ = ["LiveScreen", "PlainScreen", "Screen", "screen_for", "summary"]
 
@@ -110,7 +110,7 @@ def summary(scene: Scene) -> RenderableType:
     if scene.alert is None:
         found = f"No drift found: {scene.closed} windows, {scene.counted:,} rows, no incident."
         return Group(Text(f"\n{found} The last window:\n"), _table(scene.moved()))
-    lines = [f"\nDrift found in {model_name(*scene.profile.model)} after {scene.found_at:.0f} s"]
+    lines = [f"\nDrift found in {scene.profile.model} after {scene.found_at:.0f} s"]
     if scene.changed_at is not None and scene.found_at is not None:
         lines[0] += f", {scene.found_at - scene.changed_at:.0f} s after the change began"
     if scene.total:
@@ -139,7 +139,7 @@ def _picture(scene: Scene, height: int) -> RenderableType:
 def _head(scene: Scene) -> Text:
     of = f" of {scene.total:,}" if scene.total else ""
     text = Text()
-    text.append(f"driftstream demo   {model_name(*scene.profile.model)}", style="bold")
+    text.append(f"driftstream demo   {scene.profile.model}", style="bold")
     text.append(f"   {scene.seconds:4.0f} s   {scene.rate:6,.0f} rows/s   {scene.sent:,}{of} sent")
     text.append(f"   {scene.closed} windows\n")
     text.append(f"Kafka: {scene.broker}\n", style="dim")
