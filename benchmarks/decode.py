@@ -1,5 +1,8 @@
 """Decode alone, µs a row, against `orjson.loads` of the same values, interleaved.
 
+Last come labels, and what rows cost that carry ids, prediction and score for the join
+(`served`), a feature and a tag besides (`plain`), or their JSON (`bodies`).
+
 Run: python -m benchmarks.decode [rounds]
 """
 
@@ -12,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +25,7 @@ import pyarrow as pa
 from stream import schemas
 from stream.core.catalog import Profiles
 from stream.core.decode import Decoder
-from stream.core.records import ModelKey, Slice, Source
+from stream.core.records import ModelKey, Slice, Source, Wants
 from stream.core.specs import CategoricalVariable, NumericVariable, Profile
 
 ROWS = 2_000
@@ -29,6 +33,7 @@ NUMERIC = tuple(f"feature_{j}" for j in range(16))
 CATEGORICAL = tuple(f"category_{j}" for j in range(4))
 WORDS = ("alpha", "beta", "gamma", "delta")
 START_MS = 1_760_000_000_000
+ARROW = b"application/vnd.apache.arrow.stream"
 
 
 def profile_of(model: str) -> Profile:
@@ -108,6 +113,77 @@ def arrow_value(rng: np.random.Generator, rows: int) -> bytes:
     return sink.getvalue()
 
 
+def label_value(rng: np.random.Generator, i: int) -> bytes:
+    return orjson.dumps(
+        {
+            "prediction_id": str(uuid.UUID(bytes=rng.bytes(16))),
+            "label": int(rng.integers(2)),
+            "event_time_ms": START_MS + i,
+        }
+    )
+
+
+def arrow_labels(rng: np.random.Generator, rows: int, *, text: bool) -> bytes:
+    ids = [uuid.UUID(bytes=rng.bytes(16)) for _ in range(rows)]
+    columns = {
+        "prediction_id": pa.array(list(map(str, ids)))
+        if text
+        else pa.array([each.bytes for each in ids], pa.binary(16)),
+        "label": pa.array(rng.integers(0, 2, rows)),
+        "event_time_ms": pa.array(np.arange(START_MS, START_MS + rows)),
+    }
+    batch = pa.record_batch(columns)
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def report_labels(rounds: int) -> None:
+    rng = np.random.default_rng(9)
+    decoder = Decoder(Profiles())
+    kinds: dict[str, tuple[list[bytes], bytes, int]] = {
+        "JSON": ([label_value(rng, i) for i in range(ROWS)], b"application/json", 1)
+    }
+    for title, text in (("Arrow, UUIDs as text", True), ("Arrow, UUIDs as bytes", False)):
+        kinds[title] = ([arrow_labels(rng, 500, text=text) for _ in range(40)], ARROW, 500)
+    for title, (values, header, rows) in kinds.items():
+        plain = slice_of(values)
+        sources = tuple(Source("labels", source.partition) for source in plain.sources)
+        slice_ = replace(
+            plain, sources=sources, headers=[(("content-type", header),) for _ in values]
+        )
+        count, labels = rows * len(values), decoder.decode(slice_).labels
+        assert labels is not None
+        assert len(labels) == count
+        best = best_of(rounds, {"decode": partial(decoder.decode, slice_)})["decode"]
+        print(f"{'labels, ' + title:34s}            decode {best / count * 1e6:.3f}")
+
+
+def report_served(title: str, rounds: int, slice_: Slice, rows: int) -> None:
+    profiles = Profiles()
+    profiles.hear(profile_of("model-0"))
+    asked: dict[str, Wants | None] = {
+        "none": None,
+        "served": Wants(),
+        "plain": Wants((CATEGORICAL[0], "tags.country")),
+        "bodies": Wants(bodies=True),
+    }
+    tasks: dict[str, Callable[[], object]] = {}
+    for name, wants in asked.items():
+        decoder = Decoder(profiles, wants=partial(_answer, wants))
+        for _ in range(2):
+            decoder.decode(slice_)
+        tasks[name] = partial(decoder.decode, slice_)
+    best = best_of(rounds, tasks)
+    told = "   ".join(f"{name} {best[name] / rows * 1e6:.3f}" for name in asked)
+    print(f"{title:24s} {told}")
+
+
+def _answer(wants: Wants | None, _model: str) -> Wants | None:
+    return wants
+
+
 def report_bytes(title: str, rounds: int, values: list[bytes], rows: int, header: str) -> None:
     profiles = Profiles()
     profiles.hear(profile_of("model-0"))
@@ -155,10 +231,16 @@ def main() -> None:
     for rows in (500, 1_000):
         values = [arrow_value(rng, rows) for _ in range(40)]
         title = f"Arrow, {rows} rows a record"
-        report_bytes(title, rounds, values, 40 * rows, "application/vnd.apache.arrow.stream")
+        report_bytes(title, rounds, values, 40 * rows, ARROW.decode())
     plain = [orjson.loads(json_value(rng, "model-0", i)) for i in range(500)]
     bodies = [schemas.encode_avro("prediction", row) for row in plain]
     report_bytes("Avro", rounds, bodies, len(bodies), "application/avro")
+    report_labels(rounds)
+    texts = slice_of([json_value(rng, "model-0", i) for i in range(ROWS)])
+    report_served("JSON, one model", rounds, texts, ROWS)
+    batches = slice_of([arrow_value(rng, 500) for _ in range(40)])
+    headed = replace(batches, headers=[(("content-type", ARROW),)] * len(batches))
+    report_served("Arrow, 500 rows a record", rounds, headed, 40 * 500)
 
 
 if __name__ == "__main__":

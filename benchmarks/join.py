@@ -45,7 +45,12 @@ def run(pending: int, measured: int, rows: int) -> dict[str, float]:
     _label(join, order[:half], rows, _LAST_MS - _HOUR_MS)
     kept = join.nbytes
     rss_mb = resident_mb() - before_mb - order.nbytes / 2**20
-    rate = _label(join, order[half : half + measured], rows, _LAST_MS)
+    # Labels that wait for an hour come and go; the first of them make the room.
+    _label(join, order[half : half + measured], rows, _LAST_MS)
+    for task in range(_TASKS):
+        while join.waiting(task):
+            join.advance(task, _LAST_MS + _HOUR_MS + 60_001, _LAST_MS)
+    rate = _label(join, order[half + measured : half + 2 * measured], rows, _LAST_MS + 2 * 60_000)
     return {
         "rate": round(rate),
         "insert_rate": round(filled),

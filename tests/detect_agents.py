@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from stream import schemas
 from stream.agents.detect.agent import DetectAgent, DetectSettings
-from stream.agents.detect.observer import SilentDetectObserver
+from stream.agents.detect.observer import Figure, SilentDetectObserver
 from stream.core.records import ModelKey, Output, Partial, Source
 from stream.core.specs import MonitorSpec, Severity
 from stream.engine.agent import Agent
@@ -24,15 +25,29 @@ class Observer(SilentDetectObserver):
 
     def __init__(self) -> None:
         self.windows: list[tuple[ModelKey, bool, float | None]] = []
-        self.open: dict[Severity, int] = {}
+        self.open: dict[tuple[str, Severity], int] = {}
+        self.late_corrections = 0
+        self.coverages: list[float | None] = []
         self.refusals: list[str] = []
         self.moved_rows = 0
 
     def window_closed(self, model: ModelKey, scored: bool, drift_share: float | None) -> None:
         self.windows.append((model, scored, drift_share))
 
-    def incidents_open(self, severity: Severity, count: int) -> None:
-        self.open[severity] = count
+    def incidents_open(self, kind: str, severity: Severity, count: int) -> None:
+        self.open[kind, severity] = count
+
+    def correction_late(self, count: int) -> None:
+        self.late_corrections += count
+
+    def performance(
+        self,
+        model: ModelKey,  # the protocol's
+        metrics: Mapping[str, Figure],  # the protocol's
+        coverage: float | None,
+        delay_ms: Mapping[str, float],  # the protocol's
+    ) -> None:
+        self.coverages.append(coverage)
 
     def moved(self, rows: int) -> None:
         self.moved_rows += rows

@@ -106,6 +106,10 @@ RULES: tuple[Rule, ...] = (
     _stage("trigger"),
     Rule("stream.core.pipeline", ("stream.core",), _NUMBERS, EFFECTS),
     Rule("stream.core.baseline", ("stream.core",), _NUMBERS, EFFECTS),
+    *(
+        Rule(f"stream.core.{part}", ("stream.core",), _NUMBERS, EFFECTS)
+        for part in ("results", "judging", "incidents", "control")
+    ),
     Rule("stream.core.snapshot", ("stream.core",), _NUMBERS, EFFECTS),
     Rule("stream.core", FIRST_LAYER, _NUMBERS, EFFECTS),
     *(Rule(part, (*FIRST_LAYER, *WIRE), _NUMBERS | {"orjson", "fastavro"}) for part in WIRE),

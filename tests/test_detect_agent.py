@@ -44,7 +44,7 @@ def test_panes_become_scored_windows_and_an_incident() -> None:
     assert any(shown["reference"] > 0.05 and shown["current"] == 0 for shown in age["bins"])
     assert "credit@3" in alert["summary"]
     agent.commit({}, 0)
-    assert observer.open[Severity.INFO] == 1
+    assert observer.open["drift", Severity.INFO] == 1
     assert [scored for _, scored, _ in observer.windows] == [True, True]
 
 

@@ -192,4 +192,4 @@ def test_the_changelog_stays_small() -> None:
                 state[change.key] = change.value
         most = max(most, len(state))
     assert most < 80
-    assert sum(key.startswith(b"span/0/") for key in state) == 0
+    assert sum(key.startswith(b"span/data/0/") for key in state) == 0

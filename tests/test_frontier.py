@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.core.pane.frontier import Frontier
+from stream.core.pane.open import Extent
 from stream.core.records import Partial, Source
 from tests.detect_world import PANE, TIMES, partial, sources
 
@@ -24,7 +25,7 @@ def claim(source: Source, at_ms: int, position: int = 0) -> Partial:
 def closed(frontier: Frontier, *partials: Partial, now_ms: int = 0, rows_end_ms: int = 0) -> int:
     for item in partials:
         frontier.hear(item)
-    return frontier.closable(now_ms, lambda: rows_end_ms)
+    return frontier.closable(now_ms, lambda: Extent(rows_end_ms, rows_end_ms))
 
 
 def test_a_pane_closes_when_every_source_has_passed_its_end() -> None:

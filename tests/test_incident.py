@@ -9,14 +9,19 @@ from stream.core.signal.incident import (
     FORGET_AFTER_MS,
     Change,
     History,
+    IncidentKind,
+    State,
     Verdict,
     advance,
     identify,
     is_dirty,
     severity_of,
+    silence,
 )
 from stream.core.specs import MonitorSpec, Severity
 from tests.detect_world import CREDIT
+
+Judged = tuple[History, tuple[Change, ...]]
 
 
 def run(spec: MonitorSpec, said: str, model: ModelKey = CREDIT) -> tuple[list[str], list[Change]]:
@@ -24,13 +29,11 @@ def run(spec: MonitorSpec, said: str, model: ModelKey = CREDIT) -> tuple[list[st
     history, told, changes = History(), [], []
     for number, letter in enumerate(said):
         share = {"x": 0.3, "X": 0.9, ".": 0.0}[letter]
-        verdict = Verdict(number * 10, number * 10 + 10, letter != ".", share)
-        history, change = advance(history, model, "", verdict, spec)
-        if change is None:
-            told.append("")
-        else:
-            told.append(change.state.value)
-            changes.append(change)
+        severity = severity_of(spec, share)
+        verdict = Verdict(number * 10, number * 10 + 10, letter != ".", share, severity)
+        history, found = advance(history, IncidentKind.DRIFT, model, "", verdict, spec)
+        told.append(",".join(change.state.value for change in found))
+        changes += found
     return told, changes
 
 
@@ -75,16 +78,38 @@ def test_none_opens_while_it_cools_down() -> None:
     assert run(spec, "x.xxx")[0] == ["opened", "resolved", "", "", "opened"]
 
 
-def test_the_past_is_forgotten_but_not_an_open_incident() -> None:
+def judged(history: History, start_ms: int, dirty: bool, spec: MonitorSpec) -> Judged:
+    verdict = Verdict(start_ms, start_ms + 10, dirty, 0.3)
+    return advance(history, IncidentKind.DRIFT, CREDIT, "", verdict, spec)
+
+
+def test_the_past_is_forgotten() -> None:
     spec = MonitorSpec(open_after=2, open_within=2)
-    history, _ = advance(History(), CREDIT, "", Verdict(0, 10, True, 0.3), spec)
-    late_ms = FORGET_AFTER_MS + 10
-    _, change = advance(history, CREDIT, "", Verdict(late_ms, late_ms + 10, True, 0.3), spec)
-    assert change is None
-    history, opened = advance(history, CREDIT, "", Verdict(10, 20, True, 0.3), spec)
-    assert opened is not None
-    history, _ = advance(history, CREDIT, "", Verdict(late_ms, late_ms + 10, False, 0.0), spec)
-    assert history.incident is not None
+    history, _ = judged(History(), 0, True, spec)
+    _, changes = judged(history, FORGET_AFTER_MS + 10, True, spec)
+    assert changes == ()
+
+
+def test_silence_resolves_an_incident_whoever_notices_it_first() -> None:
+    history, [opened] = judged(History(), 10, True, MonitorSpec())
+    assert silence(history, FORGET_AFTER_MS + 10) is None
+    noticed = silence(history, FORGET_AFTER_MS + 11)
+    assert noticed is not None
+    assert (noticed.state, noticed.at_ms) == (State.RESOLVED, FORGET_AFTER_MS + 10)
+    _, [resolved, other] = judged(history, FORGET_AFTER_MS + 20, True, MonitorSpec())
+    assert resolved == noticed
+    assert resolved.incident.id == opened.incident.id != other.incident.id
+    assert other.state is State.OPENED
+
+
+def test_each_kind_has_incidents_of_its_own() -> None:
+    verdict = Verdict(0, 10, True)
+    ids = {
+        advance(History(), kind, CREDIT, segment, verdict, MonitorSpec())[1][0].incident.id
+        for kind in IncidentKind
+        for segment in ("", "country=US")
+    }
+    assert len(ids) == 2 * len(IncidentKind)
 
 
 def test_windows_of_a_resolved_incident_open_no_other() -> None:

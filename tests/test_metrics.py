@@ -46,7 +46,7 @@ def _filled() -> Metrics:
     detect: DetectObserver = metrics.detect
     detect.window_closed(_CREDIT, scored=True, drift_share=0.25)
     detect.feature_scores(_CREDIT, "psi", {"age": 0.3, "income": 0.1})
-    detect.incidents_open(Severity.WARNING, 1)
+    detect.incidents_open("drift", Severity.WARNING, 1)
     detect.moved(3)
     detect.refused("monitors")
     return metrics
@@ -58,7 +58,7 @@ def test_known_series_start_at_zero() -> None:
         assert f'driftstream_rows_rejected_total{{reason="{reason.value}"}} 0.0' in text
     assert 'driftstream_windows_closed_total{scored="true"} 0.0' in text
     assert 'driftstream_commit_seconds_count{agent="observe"} 0.0' in text
-    assert 'driftstream_incidents_open{severity="critical"} 0.0' in text
+    assert 'driftstream_incidents_open{kind="drift",severity="critical"} 0.0' in text
     assert "process_resident_memory_bytes" in text
 
 

@@ -4,14 +4,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.core.catalog import Monitors
-from stream.core.pane.spans import MIN_ROWS, OTHER_PROFILE, UNBINNED, WARMUP, Move, Spans, Tally
+from stream.core.pane.spans import (
+    MIN_ROWS,
+    OTHER_PROFILE,
+    UNBINNED,
+    WARMUP,
+    Counted,
+    Move,
+    Spans,
+    Tally,
+)
 from stream.core.pane.window import Range, last_window, span_of, window_after
-from stream.core.records import Source
+from stream.core.records import Kind, Source
 from stream.core.specs import MonitorSpec
 from tests.detect_world import CREDIT, counts_of, profile_of
 
 PROFILE = profile_of(CREDIT)
 OTHER = profile_of(CREDIT, seed=2)
+MINE = Counted(Kind.DATA, PROFILE.hash)
+THEIRS = Counted(Kind.DATA, OTHER.hash)
 
 
 def monitors(*specs: tuple[int, int, int]) -> Monitors:
@@ -77,17 +88,17 @@ def test_every_window_is_made_of_whole_spans_and_none_is_left_out(
 
 
 def test_a_window_without_rows_is_none() -> None:
-    assert Spans().close(Range(0, 60), PROFILE, 10) is None
+    assert Spans().close(Range(0, 60), MINE, 10) is None
 
 
 def test_rows_of_all_spans_are_scored_by_the_profile_at_the_end() -> None:
     spans = Spans()
-    assert spans.add(Range(0, 20), PROFILE.hash, tally(5))
-    assert not spans.add(Range(0, 20), PROFILE.hash, tally(5))
-    spans.add(Range(20, 40), PROFILE.hash, tally(7))
-    spans.add(Range(20, 40), OTHER.hash, tally(100, profile=False))
-    spans.add(Range(60, 80), PROFILE.hash, tally(1_000))
-    closed = spans.close(Range(0, 60), PROFILE, 17)
+    assert spans.add(Range(0, 20), MINE, tally(5))
+    assert not spans.add(Range(0, 20), MINE, tally(5))
+    spans.add(Range(20, 40), MINE, tally(7))
+    spans.add(Range(20, 40), THEIRS, tally(100, profile=False))
+    spans.add(Range(60, 80), MINE, tally(1_000))
+    closed = spans.close(Range(0, 60), MINE, 17)
     assert closed is not None
     assert closed.totals.rows == 117
     assert closed.scored_rows == 17
@@ -99,13 +110,13 @@ def test_rows_of_all_spans_are_scored_by_the_profile_at_the_end() -> None:
 def test_why_a_window_is_not_scored() -> None:
     spans = Spans()
     spans.add(Range(0, 60), UNBINNED, tally(50, profile=False))
-    for profile in (None, PROFILE):
-        closed = spans.close(Range(0, 60), profile, 1)
+    for by in (None, MINE):
+        closed = spans.close(Range(0, 60), by, 1)
         assert closed is not None
         assert (closed.reason, closed.counts, closed.totals.rows) == (WARMUP, None, 50)
     spans = Spans()
-    spans.add(Range(0, 60), OTHER.hash, tally(50))
-    closed = spans.close(Range(0, 60), PROFILE, 1)
+    spans.add(Range(0, 60), THEIRS, tally(50))
+    closed = spans.close(Range(0, 60), MINE, 1)
     assert closed is not None
     assert closed.reason == OTHER_PROFILE
 
@@ -114,12 +125,12 @@ def test_too_few_rows_are_carried_until_there_are_enough() -> None:
     spans = Spans()
     for start_ms, rows, expected in ((0, 4, None), (120, 5, None), (180, 3, 0), (240, 12, None)):
         window = Range(start_ms, start_ms + 60)
-        spans.add(window, PROFILE.hash, tally(rows))
-        closed = spans.close(window, PROFILE, 10)
+        spans.add(window, MINE, tally(rows))
+        closed = spans.close(window, MINE, 10)
         assert closed is not None
         assert closed.totals.rows == rows
         assert closed.scored_from_ms == expected
-        spans.retire(window.end_ms, PROFILE.hash if closed.reason == MIN_ROWS else None)
+        spans.retire(window.end_ms, MINE if closed.reason == MIN_ROWS else None)
         if start_ms == 180:
             assert closed.counts is not None
             assert closed.scored_rows == 12
@@ -130,14 +141,14 @@ def test_too_few_rows_are_carried_until_there_are_enough() -> None:
 
 def test_rows_of_hopping_windows_are_carried_once() -> None:
     spans = Spans()
-    spans.add(Range(0, 20), PROFILE.hash, tally(3))
-    spans.add(Range(20, 40), PROFILE.hash, tally(4))
-    closed = spans.close(Range(0, 40), PROFILE, 10)
+    spans.add(Range(0, 20), MINE, tally(3))
+    spans.add(Range(20, 40), MINE, tally(4))
+    closed = spans.close(Range(0, 40), MINE, 10)
     assert closed is not None
     assert closed.reason == MIN_ROWS
-    assert spans.retire(20, PROFILE.hash) == [(0, 20)]
-    spans.add(Range(40, 60), PROFILE.hash, tally(5))
-    closed = spans.close(Range(20, 60), PROFILE, 10)
+    assert spans.retire(20, MINE) == [((0, 20), 3)]
+    spans.add(Range(40, 60), MINE, tally(5))
+    closed = spans.close(Range(20, 60), MINE, 10)
     assert closed is not None
     assert (closed.totals.rows, closed.scored_rows, closed.scored_from_ms) == (9, 12, 0)
 
@@ -145,7 +156,7 @@ def test_rows_of_hopping_windows_are_carried_once() -> None:
 def test_rows_behind_what_is_retired_are_not_kept() -> None:
     spans = Spans()
     spans.retire(60, None)
-    assert not spans.add(Range(0, 60), PROFILE.hash, tally(3))
+    assert not spans.add(Range(0, 60), MINE, tally(3))
     assert not spans.tallies
 
 
@@ -154,8 +165,8 @@ def test_moves_of_commits_that_follow_each_other_are_one() -> None:
     source = Source("predictions", 1)
     for before, after, pane_ms in ((3, 5, 60), (5, 9, 60), (5, 9, 60), (12, 13, 60), (13, 14, 120)):
         spans.moved(Move(source, before, after, pane_ms))
-    spans.add(Range(60, 120), PROFILE.hash, tally(3))
-    closed = spans.close(Range(60, 120), PROFILE, 1)
+    spans.add(Range(60, 120), MINE, tally(3))
+    closed = spans.close(Range(60, 120), MINE, 1)
     assert closed is not None
     assert closed.moves == ((source, 3, 9, 60), (source, 12, 13, 60))
     spans.retire(120, None)

@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, replace
+from typing import NamedTuple
 
 from stream.core.catalog import Monitors, Profiles
-from stream.core.pane.frontier import Frontier
+from stream.core.incidents import Incidents
+from stream.core.judging import (
+    data_result,
+    data_verdicts,
+    performance_result,
+    performance_verdicts,
+)
+from stream.core.labels import LabelSpec, label_spec
+from stream.core.numbers import significant
+from stream.core.pane.data import DataWindows
+from stream.core.pane.frontier import LABELS, Frontier
+from stream.core.pane.grouping import groupings
 from stream.core.pane.open import OpenWindows, WindowEnd
-from stream.core.pane.spans import UNBINNED, Closed, Move
-from stream.core.records import Group, ModelKey, Partial, Source
-from stream.core.score import VariableScores, drift_share, score_window
-from stream.core.signal.incident import Change, History, Verdict, advance, is_dirty
-from stream.core.specs import MonitorSpec, Profile, Severity, TimeSpec
+from stream.core.pane.past import Past, from_ms, rows_between
+from stream.core.pane.spans import UNBINNED, Counted, Move, Subject, Tally
+from stream.core.pane.window import Range
+from stream.core.records import Group, Int64s, Kind, ModelKey, Partial, Source
+from stream.core.results import (
+    Coverage,
+    DataResult,
+    PerformanceResult,
+    Silence,
+    WindowResult,
+)
+from stream.core.score.performance import Estimate
+from stream.core.specs import MonitorSpec, Profile, TimeSpec
 
-__all__ = ["Advance", "Detection", "WindowResult"]
+__all__ = ["Advance", "Detection", "Folded"]
 
 _DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class WindowResult:
-    """A closed window that holds rows, its scores if it has any, and what they led to.
+_Groups = tuple[str, dict[str, Int64s]]  # the segment to compare with, vectors by segment
 
-    `profile` is the one in force at the window's end, None during warm-up; `scores` is empty,
-    and `drift_share` None, where the window isn't scored.
-    """
 
-    model: ModelKey
-    closed: Closed
-    profile: Profile | None
-    monitor: MonitorSpec
-    scores: tuple[VariableScores, ...] = ()
-    drift_share: float | None = None
-    dirty: bool = False
-    change: Change | None = None
+class Folded(NamedTuple):
+    """Rows that were moved, and corrections dropped because their pane was closed."""
+
+    moved: int = 0
+    correction_late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,95 +56,209 @@ class Advance:
     windows: tuple[WindowResult, ...] = ()
     profiles: tuple[Profile, ...] = ()
     refused: tuple[str, ...] = ()
+    silences: tuple[Silence, ...] = ()
 
 
 class Detection:
     """One detect task: all models of one partition of `partials`.
 
-    The same partials, profiles and monitors give the same windows and incidents however they are
-    cut into slices, unless sources were excused.
+    Rows close with the partitions of `features` and `predictions`, outcomes with those of
+    `labels` as well. The same partials, profiles and monitors give the same windows and
+    incidents however they are cut into slices, unless sources were excused.
     """
 
     def __init__(
         self, sources: Sequence[Source], times: TimeSpec, profiles: Profiles, monitors: Monitors
     ) -> None:
         self._pane_ms = times.pane_ms
-        self.frontier = Frontier(sources, times)
-        self.windows = OpenWindows(times.pane_ms, profiles, monitors)
-        self.histories: dict[ModelKey, History] = {}
-
-    def open_incidents(self) -> Counter[Severity]:
-        """How many incidents are open, by severity."""
-        histories = self.histories.values()
-        return Counter(h.incident.severity for h in histories if h.incident is not None)
+        self._profiles = profiles
+        self._monitors = monitors
+        self.frontier = Frontier([s for s in sources if s.topic != LABELS], times)
+        self.outcome_frontier = Frontier(sources, times)
+        self.windows = DataWindows(times.pane_ms, profiles, monitors)
+        self.outcomes = OpenWindows(times.pane_ms, monitors, self._counted_by)
+        self.pasts: dict[Subject, Past] = {}
+        self.incidents = Incidents(self.pasts)
 
     def explains(self, group: Group) -> bool:
         """Whether the profile that a group was binned by is known."""
-        return (
-            group.profile == UNBINNED or self.windows.find(group.model, group.profile) is not None
-        )
+        if group.kind is not Kind.DATA or group.profile == UNBINNED.by:
+            return True
+        return self.windows.find(group.model, group.profile) is not None
 
     def unheard(self) -> list[tuple[ModelKey, str]]:
         """Profiles that this task warmed up before it moved and that are yet to be heard of."""
-        return [
-            (model, watched.warmed_hash)
-            for model, watched in self.windows.models.items()
-            if watched.warmed_hash and self.windows.find(model, watched.warmed_hash) is None
-        ]
+        return self.windows.unheard()
 
-    def fold(self, partial: Partial) -> int:
-        """Adds a partial's groups to their panes; returns how many rows were moved.
+    def reschedule(self) -> None:
+        """To be called when monitors changed, or state was restored."""
+        self.windows.open.reschedule()
+        self.outcomes.reschedule()
 
-        Rows of a closed pane count in the earliest open one, as late rows.
+    def listen_afresh(self) -> None:
+        """Who owns which source isn't known: nobody heard the partials for a while."""
+        self.frontier.listen_afresh()
+        self.outcome_frontier.listen_afresh()
+
+    def labels_behind_ms(self) -> int:
+        """By how much performance windows are behind data windows; 0 before the first of both."""
+        data_ms, outcomes_ms = self.frontier.closed_ms, self.outcome_frontier.closed_ms
+        return max(data_ms - outcomes_ms, 0) if data_ms and outcomes_ms else 0
+
+    def fold(self, partial: Partial) -> Folded:
+        """Adds a partial's groups to their panes.
+
+        Rows and outcomes of a closed pane count in the earliest open one, as late ones; what
+        corrects outcomes of a closed pane is dropped.
         """
-        closed_ms = self.frontier.closed_ms
-        moved = 0
+        moved = late = 0
         for group in partial.groups:
-            if group.pane_ms < closed_ms:
-                self._note_moves(group, partial, closed_ms)
-                late = max(group.rows, group.feature_rows)
-                moved += late
-                group = replace(group, pane_ms=closed_ms, late_rows=late)
-            self.windows.add(group)
+            of_rows = group.kind in {Kind.DATA, Kind.SERVING}
+            frontier = self.frontier if of_rows else self.outcome_frontier
+            if group.pane_ms < frontier.closed_ms:
+                if group.kind is Kind.CORRECTION:
+                    late += _corrections(group) if not group.segment else 0
+                    continue
+                if not group.segment and group.kind is not Kind.SERVING:
+                    self._note_moves(group, partial, frontier)
+                    moved += _late(group)
+                group = replace(group, pane_ms=frontier.closed_ms, late_rows=_late(group))
+            if of_rows:
+                self.windows.add(group)
+            else:
+                self._add_outcomes(group)
         self.frontier.hear(partial)
-        return moved
+        self.outcome_frontier.hear(partial)
+        return Folded(moved, late)
 
     def advance(self, now_ms: int) -> Advance:
-        """Closes the panes that can be closed, and every window that ends with them."""
-        end_ms = self.frontier.closable(now_ms, self.windows.rows_end_ms)
-        before_ms = self.windows.closed_ms
-        if end_ms == before_ms:
-            return Advance()
-        profiles, refused = self.windows.warm_up(end_ms)
-        windows = tuple(map(self._judged, self.windows.close()))
-        if end_ms // _DAY_MS > before_ms // _DAY_MS:
-            self._forget()
-        return Advance(windows, tuple(profiles), tuple(refused))
+        """Closes the panes that can be closed, and every window that ends with them.
 
-    def _forget(self) -> None:
-        """Drops models that are silent for so long that their past decides nothing any more."""
-        for model in self.windows.idle():
-            history = self.histories.get(model)
-            if history is None or history.incident is None:
-                self.histories.pop(model, None)
-                self.windows.forget(model)
+        Performance windows close after the data windows of their time.
+        """
+        opened, before_ms = self.windows.open, self.windows.open.closed_ms
+        opened.closed_ms = self.frontier.closable(now_ms, opened.extent)
+        results: list[WindowResult] = []
+        profiles: list[Profile] = []
+        refused: list[str] = []
+        if opened.closed_ms > before_ms:
+            profiles, refused = self.windows.warm_up()
+            results += map(self._judged_data, self.windows.close())
+        most_ms = opened.closed_ms if opened.holds_beyond(opened.closed_ms) else None
+        outcomes_ms = self.outcome_frontier.closable(now_ms, self.outcomes.extent, most_ms)
+        if outcomes_ms > self.outcomes.closed_ms:
+            self.outcomes.closed_ms = outcomes_ms
+            results += map(self._judged_outcomes, self.outcomes.close())
+        silences: list[Silence] = []
+        if opened.closed_ms // _DAY_MS > before_ms // _DAY_MS:
+            silences = list(self._forget())
+        return Advance(tuple(results), tuple(profiles), tuple(refused), tuple(silences))
 
-    def _note_moves(self, group: Group, partial: Partial, target_ms: int) -> None:
+    def _add_outcomes(self, group: Group) -> None:
+        subject = Subject(group.model, group.segment)
+        if not self.outcomes.admits(subject):
+            return
+        rows, late, corrections = group.rows, group.late_rows, _corrections(group)
+        tally = Tally(rows, corrections, late, counts=group.count_vector())
+        self.outcomes.count(subject, group.pane_ms, Counted(group.kind, group.profile), tally)
+
+    def _forget(self) -> Iterator[Silence]:
+        """Resolves what is silent for so long, and drops subjects whose past decides nothing."""
+        closed_ms = self.windows.open.closed_ms
+        for ended in self.incidents.silences(closed_ms, self.outcomes.closed_ms):
+            self.windows.open.journal.touched.add(ended.subject)
+            yield ended
+        for subject in sorted({*self.windows.open.strands, *self.outcomes.strands}):
+            idle = self.windows.idle(subject, closed_ms) and self.outcomes.idle(subject, closed_ms)
+            if idle and self.incidents.forget(subject):
+                self.windows.forget(subject)
+                self.outcomes.forget(subject)
+                self.pasts.pop(subject, None)
+
+    def _note_moves(self, group: Group, partial: Partial, frontier: Frontier) -> None:
         """The sources that may have held the rows: those whose watermark was behind the pane."""
         end_ms = group.pane_ms + self._pane_ms
+        windows = self.outcomes if group.kind is Kind.OUTCOME else self.windows.open
         for source, before, after in partial.progress:
-            if after > before and self.frontier.watermark_ms(source) < end_ms:
-                self.windows.note_move(group.model, Move(source, before, after, target_ms))
+            if after > before and frontier.watermark_ms(source) < end_ms:
+                move = Move(source, before, after, frontier.closed_ms)
+                windows.note_move(Subject(group.model), move)
 
-    def _judged(self, end: WindowEnd) -> WindowResult:
-        result = WindowResult(end.model, end.closed, end.profile, end.monitor)
-        if end.profile is None or end.closed.counts is None:
-            return result
-        scores = score_window(end.profile, end.closed.counts, end.monitor)
-        share, window = drift_share(scores), end.closed.window
-        alarmed = any(variable.drifted and variable.alert for variable in scores)
-        dirty = is_dirty(end.monitor, share, alarmed=alarmed)
-        verdict = Verdict(window.start_ms, window.end_ms, dirty, share)
-        history = self.histories.get(end.model, History())
-        self.histories[end.model], change = advance(history, end.model, "", verdict, end.monitor)
-        return replace(result, scores=scores, drift_share=share, dirty=dirty, change=change)
+    def _counted_by(self, subject: Subject, window: Range, monitor: MonitorSpec) -> Counted | None:
+        spec = self._spec(subject.model, window, monitor)
+        return None if spec is None else Counted(Kind.OUTCOME, spec.hash)
+
+    def _spec(self, model: ModelKey, window: Range, monitor: MonitorSpec) -> LabelSpec | None:
+        """How labels are read at a window's end. What was warmed up says nothing."""
+        profile = self._profiles.at(model, window.end_ms - self._pane_ms)
+        return label_spec(profile, monitor.labels)
+
+    def _judged_data(self, end: WindowEnd) -> DataResult:
+        window = end.closed.window
+        profile = None if end.by is None else self.windows.find(end.subject.model, end.by.by)
+        result = data_result(end, profile)
+        past = self.pasts.setdefault(end.subject, Past())
+        for start_ms, rows in end.retired:
+            past.made[start_ms] = past.made.get(start_ms, 0) + rows
+        past.estimated(window, {name: astuple(e) for name, e in result.estimated.items()})
+        signals = self.incidents.judge(end, data_verdicts(result), result.breaches)
+        past.settle(self.outcomes.closed_ms, end.monitor.labels.horizon_ms, self._pane_ms)
+        return replace(result, signals=signals)
+
+    def _judged_outcomes(self, end: WindowEnd) -> PerformanceResult:
+        subject, window = end.subject, end.closed.window
+        past = self.pasts.setdefault(subject, Past())
+        for start_ms, rows in end.retired:
+            past.known[start_ms] = past.known.get(start_ms, 0) + rows
+        spec = self._spec(subject.model, window, end.monitor)
+        profile = self._profiles.at(subject.model, window.end_ms - self._pane_ms)
+        if profile is not None and profile.warmed_up:
+            profile = None
+        told = past.estimates.get(window, {})
+        estimated = {name: Estimate(*figure) for name, figure in told.items()}
+        coverage = self._coverage(end, past)
+        groups = [] if spec is None or subject.segment else self._groups(end, profile)
+        result = performance_result(end, spec, profile, coverage, estimated, groups)
+        signals = self.incidents.judge(end, performance_verdicts(result), result.breaches)
+        past.settle(window.end_ms, end.monitor.labels.horizon_ms, self._pane_ms)
+        return replace(result, signals=signals)
+
+    def _groups(self, end: WindowEnd, profile: Profile | None) -> list[_Groups]:
+        """The vectors of each protected rule's segments, still open as the model's own closes.
+
+        Groups with fewer than `min_rows` outcomes, which nobody could judge, are left out.
+        """
+        found: list[_Groups] = []
+        if end.by is None or not any(rule.protected for rule in end.monitor.segments):
+            return found
+        for grouping in groupings(end.monitor, profile):
+            vectors: dict[str, Int64s] = {}
+            for name in filter(None, grouping.names if grouping.rule.protected else ()):
+                subject = Subject(end.subject.model, name)
+                tally = self.outcomes.counts(subject, end.closed.window, end.by)
+                if tally.counts is not None and tally.rows >= end.monitor.min_rows:
+                    vectors[name] = tally.counts
+            if vectors:
+                found.append((grouping.reference, vectors))
+        return found
+
+    def _coverage(self, end: WindowEnd, past: Past) -> Coverage:
+        """Of outcomes and predictions alike what is in closed spans and in open ones."""
+        rule, end_ms = end.monitor.labels, end.closed.window.end_ms
+        begin_ms = from_ms(end_ms, rule.horizon_ms, self._pane_ms)
+        known = rows_between(past.known, begin_ms, end_ms)
+        known += self.outcomes.rows(end.subject, begin_ms, end_ms)
+        made = rows_between(past.made, begin_ms, end_ms)
+        made += self.windows.open.rows(end.subject, begin_ms, end_ms)
+        expected = made * rule.sample
+        share = min(significant(known / expected), 1.0) if expected > 0 else None
+        return Coverage(known, made, rule.sample, begin_ms, share)
+
+
+def _late(group: Group) -> int:
+    return max(group.rows, group.feature_rows)
+
+
+def _corrections(group: Group) -> int:
+    """How many labels changed an outcome of a group; at least as many as its rows say."""
+    return max(group.feature_rows, abs(group.rows)) if group.kind is Kind.CORRECTION else 0

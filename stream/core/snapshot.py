@@ -1,88 +1,51 @@
 """A detect task's state as changelog records: immutable chunks of counts, small control records.
 
-    frontier                        the closed end, and the format of all of this
-    frontier/N                      what is known of the sources, some in each record
-    model/[model, version]          control: where its spans begin, incident, warm-up, moves
-    carry/[model, version]          rows too few to be scored, for the model's next window
-    span/START/END/SEQUENCE         rows added to a span since the commit before, of all models
-    raw/[model, version]/SEQUENCE   raw groups that wait for a profile
+    frontier                         the closed ends, and the format of all of this
+    frontier/KIND/N                  what is known of the sources, some in each record
+    subject/[model, version, segment]          where its spans begin, incidents, what windows need
+    moves/KIND/[…]/SEQUENCE          moves noted since the commit before
+    carry/KIND/[…]                   rows too few to be scored, for the subject's next window
+    span/KIND/START/END/SEQUENCE     rows added to a span since the commit before, of all subjects
+    raw/[model, version]/SEQUENCE    raw groups that wait for a profile
 
-A bucket (a span, or a model's raw groups) of many records is rewritten as one content, the old
-records removed in the same commit; a bucket that nobody needs is removed whole.
+KIND is `data` or `outcomes`. A bucket (what has sequences) of many records is rewritten as one
+content, the old records removed in the same commit; one that nobody needs is removed whole.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from stream.core.changelog import CROWDED, Buckets, Record
+from stream.core.control import (
+    as_json,
+    control,
+    moves_json,
+    moves_of,
+    restore_control,
+    subject_of,
+)
 from stream.core.errors import StateError
-from stream.core.pane.frontier import SourceState
+from stream.core.pane.frontier import Frontier, SourceState
+from stream.core.pane.open import OpenWindows
 from stream.core.pane.partial import decode_partial, encode_partials
-from stream.core.pane.spans import UNBINNED, Carry, Move, Tally
+from stream.core.pane.spans import UNBINNED, Carry, Counted, Subject, Tally
 from stream.core.pane.warmup import unbinned
 from stream.core.pane.window import Range
 from stream.core.pipeline import Detection
 from stream.core.records import Group, ModelKey, Partial, Source
-from stream.core.signal.incident import History, Incident
-from stream.core.specs import Severity
 
 __all__ = ["Snapshot"]
 
-_VERSION = 1
+_VERSION = 2
 _FRONTIER = b"frontier"
-_CROWDED = 64  # records a bucket, beyond those of its last rewriting, before it is rewritten
+_DATA, _OUTCOMES = b"data", b"outcomes"
 _MAX_BYTES = 800_000  # a record: below any broker's message.max.bytes
 _SOURCES = 50  # in one record, each with at most a few hundred watermarks
-
-_Record = tuple[bytes, bytes | None]
-
-
-@dataclass(slots=True)
-class _Bucket:
-    keys: list[bytes] = field(default_factory=list)
-    next: int = 0
-    base: int = 0  # how many of the keys the last rewriting made
-
-
-class _Buckets:
-    """Which records each bucket has on the changelog."""
-
-    def __init__(self) -> None:
-        self._buckets: dict[bytes, _Bucket] = {}
-
-    def found(self, key: bytes) -> None:
-        """Takes in a record's key that is on the changelog."""
-        name, _, sequence = key.rpartition(b"/")
-        bucket = self._buckets.setdefault(name, _Bucket())
-        bucket.keys.append(key)
-        bucket.next = max(bucket.next, int(sequence) + 1)
-
-    def crowded(self, name: bytes) -> bool:
-        """Whether it is time to rewrite a bucket: it has had many records since the last time."""
-        bucket = self._buckets.get(name)
-        return bucket is not None and len(bucket.keys) > _CROWDED + 2 * bucket.base
-
-    def append(self, name: bytes, values: Sequence[bytes]) -> Iterator[_Record]:
-        """The records that add values to a bucket."""
-        bucket = self._buckets.setdefault(name, _Bucket())
-        for value in values:
-            key = b"%s/%08d" % (name, bucket.next)
-            bucket.next += 1
-            bucket.keys.append(key)
-            yield key, value
-
-    def rewrite(self, name: bytes, values: Sequence[bytes]) -> Iterator[_Record]:
-        """The records that make values a bucket's whole content; without values it is gone."""
-        bucket = self._buckets.pop(name, _Bucket())
-        yield from ((key, None) for key in bucket.keys)
-        if values:
-            self._buckets[name] = _Bucket(next=bucket.next, base=len(values))
-            yield from self.append(name, values)
 
 
 class Snapshot:
@@ -92,32 +55,33 @@ class Snapshot:
     resumed, a detection goes on as if it had never stopped.
     """
 
-    def __init__(self, detection: Detection, schema: dict[str, Any]) -> None:
+    def __init__(
+        self, detection: Detection, schema: dict[str, Any], crowded: int = CROWDED
+    ) -> None:
         self._detection = detection
         self._schema = schema
-        self._buckets = _Buckets()
-        self._carrying: set[ModelKey] = set()
+        self._buckets = Buckets(crowded)
+        self._carrying: set[bytes] = set()
         self._frontier: dict[bytes, bytes] = {}
         self._waiting: list[Group] = []
 
-    def changes(self) -> list[_Record]:
-        """The records to be written, None removes one; clears the detection's journal."""
-        journal = self._detection.windows.journal
-        records: list[_Record] = []
-        for span in sorted(journal.released):
-            records += self._buckets.rewrite(_span_name(span), ())
-        for span in sorted(journal.counted):
-            records += self._span(span, journal.counted[span])
-        for model in sorted(journal.settled):
+    def changes(self) -> list[Record]:
+        """The records to be written, None removes one; clears the detection's journals."""
+        data = self._detection.windows.open.journal
+        records = [*self._windows(_DATA), *self._windows(_OUTCOMES)]
+        for model in sorted(data.settled):
             records += self._buckets.rewrite(_name(b"raw", model), ())
-        for model in sorted(journal.kept):
-            records += self._raw(model, journal.kept[model])
-        for model in sorted(journal.forgotten):
-            self._carrying.discard(model)
-            records += ((_name(kind, model), None) for kind in (b"model", b"carry"))
-        for model in sorted(journal.touched):
-            records += self._control(model)
-        journal.clear()
+        for model in sorted(data.kept):
+            records += self._raw(model, data.kept[model])
+        journals = (data, self._detection.outcomes.journal)
+        touched = {subject for journal in journals for subject in journal.touched}
+        forgotten = {subject for journal in journals for subject in journal.forgotten}
+        records += ((_name(b"subject", subject), None) for subject in sorted(forgotten - touched))
+        for subject in sorted(touched):
+            value = as_json(control(self._detection, subject))
+            records.append((_name(b"subject", subject), value))
+        for journal in journals:
+            journal.clear()
         frontier = self._frontier_records()
         records += ((key, None) for key in self._frontier if key not in frontier)
         records += (item for item in frontier.items() if self._frontier.get(item[0]) != item[1])
@@ -131,7 +95,6 @@ class Snapshot:
         """
         if not records:
             return
-        detection = self._detection
         frontier = json.loads(records.get(_FRONTIER, b"{}"))
         if frontier.get("v") != _VERSION:
             raise StateError(
@@ -139,19 +102,19 @@ class Snapshot:
                 f"{_VERSION}: use the release that wrote it, or `driftstream state reset`"
             )
         self._frontier = {k: v for k, v in records.items() if k.partition(b"/")[0] == _FRONTIER}
-        detection.windows.closed_ms = frontier["closed_ms"]
-        sources = [json.loads(self._frontier[k]) for k in self._frontier if k != _FRONTIER]
-        states = [_source_state(row) for rows in sources for row in rows]
-        detection.frontier.restore(frontier["closed_ms"], states)
+        for kind in (_DATA, _OUTCOMES):
+            self._restore_frontier(kind, *frontier[kind.decode()])
         for key in sorted(records):
             kind, _, rest = key.partition(b"/")
-            if kind == b"model":
-                self._restore_control(_model(rest), json.loads(records[key]))
+            if kind == b"subject":
+                restore_control(self._detection, subject_of(rest), json.loads(records[key]))
         for key in sorted(records):
             kind, _, rest = key.partition(b"/")
             if kind in {b"span", b"raw", b"carry"}:
                 self._restore_groups(kind, rest, decode_partial(records[key], self._schema))
-            if kind in {b"span", b"raw"}:
+            if kind == b"moves":
+                self._restore_moves(rest, records[key])
+            if kind in {b"span", b"raw", b"moves"}:
                 self._buckets.found(key)
 
     def resume(self) -> None:
@@ -159,138 +122,176 @@ class Snapshot:
         for group in self._waiting:
             self._detection.windows.wait(group)
         self._waiting.clear()
-        self._detection.windows.reschedule()
+        self._detection.reschedule()
 
-    def _span(self, span: Range, added: Mapping[tuple[ModelKey, str], Tally]) -> Iterator[_Record]:
-        name = _span_name(span)
+    def _opened(self, kind: bytes) -> OpenWindows:
+        detection = self._detection
+        return detection.windows.open if kind == _DATA else detection.outcomes
+
+    def _windows(self, kind: bytes) -> Iterator[Record]:
+        windows = self._opened(kind)
+        journal = windows.journal
+        for span in sorted(journal.released):
+            yield from self._buckets.rewrite(_span_name(kind, span), ())
+        for span in sorted(journal.counted):
+            yield from self._span(kind, span, journal.counted[span])
+        for subject in sorted(journal.unmoved):
+            strand = windows.strands.get(subject)
+            moves = [] if strand is None else strand.spans.moves
+            name = b"moves/%s" % _name(kind, subject)
+            yield from self._buckets.rewrite(name, [moves_json(moves)] if moves else ())
+        for subject in sorted(journal.moved):
+            if subject not in journal.unmoved:
+                yield from self._moves(kind, subject)
+        for subject in sorted(journal.touched | journal.forgotten):
+            yield from self._carry(kind, subject)
+
+    def _span(
+        self, kind: bytes, span: Range, added: Mapping[tuple[Subject, Counted], Tally]
+    ) -> Iterator[Record]:
+        name = _span_name(kind, span)
         if self._buckets.crowded(name):
-            return self._buckets.rewrite(name, self._encode(list(self._whole(span))))
-        groups = [_group(model, profile, span.start_ms, t) for (model, profile), t in added.items()]
+            return self._buckets.rewrite(name, self._encode(list(self._whole(kind, span))))
+        groups = [_group(*of, span.start_ms, tally) for of, tally in added.items()]
         return self._buckets.append(name, self._encode(groups))
 
-    def _whole(self, span: Range) -> Iterator[Group]:
+    def _whole(self, kind: bytes, span: Range) -> Iterator[Group]:
         """All that is known of a span, but for the rows that stand in raw groups."""
-        for model, watched in self._detection.windows.models.items():
-            for profile, tally in watched.spans.tallies.get(span, {}).items():
-                if profile == UNBINNED:
-                    waiting = watched.warm.panes.items()
-                    inside = (
-                        g for at, gs in waiting if span.start_ms <= at < span.end_ms for g in gs
-                    )
-                    rest = Tally()
-                    rest.add_rows(tally)
-                    for group in inside:
-                        rest.add_rows(unbinned(group), sign=-1)
-                    tally = rest
-                yield _group(model, profile, span.start_ms, tally)
+        for subject, strand in self._opened(kind).strands.items():
+            for counted, tally in strand.spans.tallies.get(span, {}).items():
+                if counted == UNBINNED and not subject.segment:
+                    tally = self._without_waiting(subject.model, span, tally)
+                yield _group(subject, counted, span.start_ms, tally)
 
-    def _raw(self, model: ModelKey, added: list[Group]) -> Iterator[_Record]:
+    def _without_waiting(self, model: ModelKey, span: Range, tally: Tally) -> Tally:
+        rest = Tally()
+        rest.add_rows(tally)
+        warming = self._detection.windows.warming.get(model)
+        for at_ms, groups in {} if warming is None else warming.waiting.panes.items():
+            if span.start_ms <= at_ms < span.end_ms:
+                for group in groups:
+                    rest.add_rows(unbinned(group), sign=-1)
+        return rest
+
+    def _raw(self, model: ModelKey, added: list[Group]) -> Iterator[Record]:
         name = _name(b"raw", model)
         if not self._buckets.crowded(name):
             return self._buckets.append(name, self._encode(added))
-        warm = self._detection.windows.models[model].warm
-        whole = [group for pane_ms in warm.panes for group in warm.groups(pane_ms)]
+        waiting = self._detection.windows.warming[model].waiting
+        whole = [group for pane_ms in waiting.panes for group in waiting.groups(pane_ms)]
         return self._buckets.rewrite(name, self._encode(whole))
 
-    def _control(self, model: ModelKey) -> Iterator[_Record]:
-        watched = self._detection.windows.models[model]
-        spans = watched.spans
-        control = {
-            "since_ms": spans.since_ms,
-            "warmed": watched.warmed_hash,
-            "moves": [
-                [*move.source, move.before, move.after, move.pane_ms] for move in spans.moves
-            ],
-            "history": asdict(self._detection.histories.get(model, History())),
-        }
-        yield _name(b"model", model), _json(control)
-        if spans.carry is not None:
-            self._carrying.add(model)
-            carry = spans.carry
-            group = _group(model, carry.profile, carry.start_ms, carry.tally)
-            yield _name(b"carry", model), self._encode([group])[0]
-        elif model in self._carrying:
-            self._carrying.discard(model)
-            yield _name(b"carry", model), None
+    def _moves(self, kind: bytes, subject: Subject) -> Iterator[Record]:
+        windows, name = self._opened(kind), b"moves/%s" % _name(kind, subject)
+        if self._buckets.crowded(name):
+            return self._buckets.rewrite(name, [moves_json(windows.strands[subject].spans.moves)])
+        return self._buckets.append(name, [moves_json(windows.journal.moved[subject])])
+
+    def _carry(self, kind: bytes, subject: Subject) -> Iterator[Record]:
+        strand = self._opened(kind).strands.get(subject)
+        carry = None if strand is None else strand.spans.carry
+        key = b"carry/%s" % _name(kind, subject)
+        if carry is not None:
+            self._carrying.add(key)
+            group = _group(subject, carry.counted, carry.start_ms, carry.tally)
+            yield key, self._encode([group])[0]
+        elif key in self._carrying:
+            self._carrying.discard(key)
+            yield key, None
 
     def _frontier_records(self) -> dict[bytes, bytes]:
-        frontier = self._detection.frontier
-        rows = [
-            [*state.source, state.position, state.watermark_ms, state.told, state.claim]
-            for state in frontier.states()
-        ]
-        records = {_FRONTIER: _json({"v": _VERSION, "closed_ms": frontier.closed_ms})}
-        for number, start in enumerate(range(0, len(rows), _SOURCES)):
-            records[b"%s/%d" % (_FRONTIER, number)] = _json(rows[start : start + _SOURCES])
+        detection = self._detection
+        head: dict[str, Any] = {"v": _VERSION}
+        records = {_FRONTIER: b""}
+        both = ((_DATA, detection.frontier), (_OUTCOMES, detection.outcome_frontier))
+        for kind, frontier in both:
+            head[kind.decode()] = [frontier.closed_ms, self._opened(kind).last_pane_ms]
+            rows = [list(state) for state in frontier.states()]
+            for number, start in enumerate(range(0, len(rows), _SOURCES)):
+                key = b"%s/%s/%d" % (_FRONTIER, kind, number)
+                records[key] = as_json(rows[start : start + _SOURCES])
+        records[_FRONTIER] = as_json(head)
         return records
 
-    def _restore_control(self, model: ModelKey, control: dict[str, Any]) -> None:
-        watched = self._detection.windows.watched(model)
-        watched.spans.since_ms = control["since_ms"]
-        watched.warmed_hash = control["warmed"]
-        watched.spans.moves = [
-            Move(Source(topic, partition), before, after, pane_ms)
-            for topic, partition, before, after, pane_ms in control["moves"]
-        ]
-        history = control["history"]
-        incident = history["incident"]
-        if incident is not None:
-            incident = Incident(**{**incident, "severity": Severity(incident["severity"])})
-        recent = tuple((start_ms, dirty) for start_ms, dirty in history["recent"])
-        self._detection.histories[model] = History(recent, incident, history["resolved_ms"])
+    def _restore_frontier(self, kind: bytes, closed_ms: int, last_pane_ms: int) -> None:
+        windows, detection = self._opened(kind), self._detection
+        windows.closed_ms, windows.last_pane_ms = closed_ms, last_pane_ms
+        prefix = b"%s/%s/" % (_FRONTIER, kind)
+        chunks = [json.loads(v) for k, v in self._frontier.items() if k.startswith(prefix)]
+        frontier: Frontier = detection.frontier if kind == _DATA else detection.outcome_frontier
+        frontier.restore(closed_ms, [_source_state(row) for rows in chunks for row in rows])
 
-    def _restore_groups(self, kind: bytes, rest: bytes, partial: Partial) -> None:
-        windows = self._detection.windows
+    def _restore_moves(self, rest: bytes, value: bytes) -> None:
+        kind, _, name = rest.partition(b"/")
+        subject = subject_of(name.rpartition(b"/")[0])
+        for move in moves_of(value):
+            self._opened(kind).strand(subject).spans.moved(move)
+
+    def _restore_groups(self, what: bytes, rest: bytes, partial: Partial) -> None:
+        if what == b"raw":
+            self._waiting += partial.groups
+            return
+        kind, _, where = rest.partition(b"/")
+        windows = self._opened(kind)
         for group in partial.groups:
-            if kind == b"raw":
-                self._waiting.append(group)
-            elif kind == b"span":
-                start_ms, end_ms, _ = rest.split(b"/")
+            subject, counted = (
+                Subject(group.model, group.segment),
+                Counted(group.kind, group.profile),
+            )
+            if what == b"span":
+                start_ms, end_ms, _ = where.split(b"/")
                 span = Range(int(start_ms), int(end_ms))
-                windows.hold(group.model, span, group.profile, _tally(group))
+                windows.hold(subject, span, counted, _tally(group))
             else:
-                carry = Carry(group.pane_ms, group.profile, _tally(group))
-                windows.watched(group.model).spans.carry = carry
-                self._carrying.add(group.model)
+                carry = Carry(group.pane_ms, counted, _tally(group))
+                windows.strand(subject).spans.carry = carry
+                self._carrying.add(b"carry/" + rest)
 
     def _encode(self, groups: list[Group]) -> list[bytes]:
         return encode_partials(Partial(tuple(groups), (), (), ()), self._schema, _MAX_BYTES)
 
 
-def _group(model: ModelKey, profile: str, start_ms: int, tally: Tally) -> Group:
+def _group(subject: Subject, counted: Counted, start_ms: int, tally: Tally) -> Group:
     counts = np.zeros(0, dtype=np.int64) if tally.counts is None else tally.counts
-    numbers = (tally.rows, tally.feature_rows, tally.late_rows, tally.unknown_features)
-    return Group(model, profile, start_ms, *numbers, counts)
+    return Group(
+        subject.model,
+        counted.by,
+        start_ms,
+        tally.rows,
+        tally.feature_rows,
+        tally.late_rows,
+        tally.unknown_features,
+        counts,
+        width=len(counts),
+        kind=counted.kind,
+        segment=subject.segment,
+        duplicate_rows=tally.duplicate_rows,
+        unkept_rows=tally.unkept_rows,
+    )
 
 
 def _tally(group: Group) -> Tally:
     tally = unbinned(group)
-    tally.counts = None if group.profile == UNBINNED else group.count_vector()
+    counted = Counted(group.kind, group.profile)
+    tally.counts = None if counted == UNBINNED else group.count_vector()
     return tally
 
 
-def _name(kind: bytes, model: ModelKey) -> bytes:
-    return kind + b"/" + _json(list(model))
+def _name(kind: bytes, model: Sequence[Any]) -> bytes:
+    flat = [*model[0], *model[1:]] if isinstance(model, Subject) else list(model)
+    return kind + b"/" + as_json(flat)
 
 
-def _model(rest: bytes) -> ModelKey:
-    return ModelKey(*json.loads(rest))
-
-
-def _span_name(span: Range) -> bytes:
-    return b"span/%d/%d" % span
+def _span_name(kind: bytes, span: Range) -> bytes:
+    return b"span/%s/%d/%d" % (kind, *span)
 
 
 def _source_state(row: Sequence[Any]) -> SourceState:
-    topic, partition, position, watermark_ms, told, claim = row
+    source, position, watermark_ms, told, claim = row
     return SourceState(
-        Source(topic, partition),
+        Source(*source),
         position,
         watermark_ms,
         tuple((w, k) for w, k in told),
-        None if claim is None else (claim[0], claim[1]),
+        None if claim is None else (claim[0], claim[1], claim[2]),
     )
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()

@@ -1,4 +1,4 @@
-"""Metrics of the detect agent: windows, drift by model, incidents."""
+"""Metrics of the detect agent: windows, drift, performance and serving by model, incidents."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from stream.adapters.metrics.figures import Figure, ModelFigures
 from stream.core.records import ModelKey
 from stream.core.specs import Severity
 
-__all__ = ["DetectMetrics"]
+__all__ = ["INCIDENT_KINDS", "DetectMetrics"]
+
+INCIDENT_KINDS = ("drift", "performance", "estimated", "serving", "fairness")
 
 
 class DetectMetrics:
-    """What the detect agent tells: windows, drift by model, incidents.
+    """What the detect agent tells: windows, drift and performance by model, incidents.
 
     At most `models` model@versions have series, and each at most `top` of a score: those that
-    are highest in its last window.
+    are highest in its last window, and as many metrics of each kind, the first by name.
     """
 
     def __init__(
@@ -53,8 +56,45 @@ class DetectMetrics:
         )
         self._open = Gauge(
             "driftstream_incidents_open",
-            "Incidents open now, by severity.",
-            ("severity",),
+            "Incidents open now, by kind and severity.",
+            ("kind", "severity"),
+            registry=registry,
+        )
+        self._performance = ModelFigures(
+            registry,
+            "driftstream_performance",
+            "A metric of the model's last scored performance window",
+        )
+        self._estimated = ModelFigures(
+            registry,
+            "driftstream_estimated_performance",
+            "A metric that the last scored data window was estimated to have",
+        )
+        self._serving = ModelFigures(
+            registry,
+            "driftstream_serving",
+            "How the model served its last data window: latency in ms, shares, rows a second",
+        )
+        self._delay = Gauge(
+            "driftstream_label_delay_seconds",
+            "Time from prediction to label in the last scored performance window, by quantile.",
+            ("model", "version", "quantile"),
+            registry=registry,
+        )
+        self._coverage = Gauge(
+            "driftstream_label_coverage_ratio",
+            "Outcomes known, of the predictions made, over the label horizon.",
+            ("model", "version"),
+            registry=registry,
+        )
+        self._late = Counter(
+            "driftstream_corrections_late_total",
+            "Labels that would have changed an outcome of a closed pane: dropped.",
+            registry=registry,
+        )
+        self._behind = Gauge(
+            "driftstream_labels_behind_seconds",
+            "Event time by which performance windows are behind data windows: labels are wanting.",
             registry=registry,
         )
         self._unshown = Counter(
@@ -64,8 +104,9 @@ class DetectMetrics:
         )
         for scored in ("true", "false"):
             self._windows.labels(scored)
-        for severity in Severity:
-            self._open.labels(severity.value)
+        for kind in INCIDENT_KINDS:
+            for severity in Severity:
+                self._open.labels(kind, severity.value)
 
     def window_closed(self, model: ModelKey, scored: bool, drift_share: float | None) -> None:
         """A window was written; its share of drifted features if it was scored."""
@@ -92,13 +133,46 @@ class DetectMetrics:
         for feature in highest:
             self._score.labels(*model, feature, score).set(scores[feature])
 
-    def incidents_open(self, severity: Severity, count: int) -> None:
-        """So many incidents of a severity are open in this worker's tasks."""
-        self._open.labels(severity.value).set(count)
+    def expected(
+        self, model: ModelKey, estimated: Mapping[str, Figure], serving: Mapping[str, Figure]
+    ) -> None:
+        """A data window's estimated performance and serving metrics."""
+        if model in self._shown:
+            self._estimated.set(model, estimated, self._top)
+            self._serving.set(model, serving, self._top)
+
+    def performance(
+        self,
+        model: ModelKey,
+        metrics: Mapping[str, Figure],
+        coverage: float | None,
+        delay_ms: Mapping[str, float],
+    ) -> None:
+        """A performance window; without metrics those of the last scored one stay."""
+        if not self._has_series(model):
+            return
+        if coverage is not None:
+            self._coverage.labels(*model).set(coverage)
+        for quantile, value in delay_ms.items():
+            self._delay.labels(*model, quantile).set(value / 1000)
+        if metrics:
+            self._performance.set(model, metrics, self._top)
+
+    def incidents_open(self, kind: str, severity: Severity, count: int) -> None:
+        """So many incidents of a kind and severity are open in this worker's tasks."""
+        self._open.labels(kind, severity.value).set(count)
 
     def moved(self, rows: int) -> None:
         """Rows came for a closed pane."""
         self._moved.inc(rows)
+
+    def correction_late(self, count: int) -> None:
+        """Labels would have changed outcomes of closed panes."""
+        self._late.inc(count)
+
+    def labels_behind(self, behind_ms: int) -> None:
+        """Performance windows are behind data windows."""
+        self._behind.set(behind_ms / 1000)
 
     def refused(self, topic: str) -> None:
         """A record was nonsense and is ignored."""

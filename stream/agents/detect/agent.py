@@ -14,14 +14,18 @@ from dataclasses import dataclass, replace
 
 from stream import schemas
 from stream.adapters.monitors import check_monitor, default_monitor
-from stream.agents.detect.observer import DetectObserver, SilentDetectObserver
-from stream.agents.detect.record import alert_output, profile_output, window_output
+from stream.agents.detect.alert import alert_output, silence_output
+from stream.agents.detect.observer import DetectObserver, Figure, SilentDetectObserver
+from stream.agents.detect.record import profile_output, window_output
 from stream.agents.monitors import hear_monitor
 from stream.agents.profiles import hear_profile
 from stream.core.catalog import Monitors, Profiles
 from stream.core.pane.partial import decode_partial
-from stream.core.pipeline import Detection, WindowResult
+from stream.core.pipeline import Advance, Detection
 from stream.core.records import ModelKey, Output, Partial, Slice, Source
+from stream.core.results import DataResult, WindowResult
+from stream.core.score.performance import Estimate
+from stream.core.signal.incident import IncidentKind
 from stream.core.snapshot import Snapshot
 from stream.core.specs import MonitorSpec, Severity, TimeSpec
 from stream.engine.agent import Broadcast, Change, Commit
@@ -100,7 +104,7 @@ class DetectAgent:
 
     def resume(self, task: int) -> None:
         """Goes on; who owns which source may have changed meanwhile."""
-        self._tasks[task].detection.frontier.listen_afresh()
+        self._tasks[task].detection.listen_afresh()
         self._active.add(task)
 
     def drop(self, task: int) -> None:
@@ -122,7 +126,7 @@ class DetectAgent:
                 self._observer.refused(record.topic)
         if changed:
             for task in self._tasks.values():
-                task.detection.windows.reschedule()
+                task.detection.reschedule()
         return ()
 
     def wants_broadcasts(self, slice_: Slice) -> bool:
@@ -148,13 +152,16 @@ class DetectAgent:
     def step(self, slice_: Slice, now_ms: int) -> Sequence[Output]:
         """Folds the partials and closes what can be closed."""
         told = set()
-        moved = 0
+        moved = late = 0
         for number, partial in self._partials(slice_):
-            moved += self._started(number).detection.fold(partial)
+            folded = self._started(number).detection.fold(partial)
+            moved, late = moved + folded.moved, late + folded.correction_late
             told.add(number)
         self._decoded = None
         if moved:
             self._observer.moved(moved)
+        if late:
+            self._observer.correction_late(late)
         return [output for number in sorted(told) for output in self._advance(number, now_ms)]
 
     def commit(
@@ -202,27 +209,48 @@ class DetectAgent:
         advance = self._tasks[number].detection.advance(now_ms)
         for reason in advance.refused:
             _log.warning("%s", reason)
+        for result in advance.windows:
+            self._tell(result)
+        return self._outputs(advance)
+
+    def _outputs(self, advance: Advance) -> list[Output]:
+        source = self._settings.event_source
         outputs = [profile_output(profile) for profile in advance.profiles]
         for result in advance.windows:
             outputs.append(window_output(result))
-            if result.change is not None:
-                source = self._settings.event_source
-                outputs.append(alert_output(result, result.change, source))
-            self._tell(result)
+            outputs += (alert_output(result, signal, source) for signal in result.signals)
+        outputs += (silence_output(silence, source) for silence in advance.silences)
         return outputs
 
     def _tell(self, result: WindowResult) -> None:
-        scored = bool(result.scores)
-        self._observer.window_closed(result.model, scored, result.drift_share)
+        """Metrics are of all rows; segments would be a series each."""
+        if result.subject.segment:
+            return
+        model = result.subject.model
+        if not isinstance(result, DataResult):
+            told = _figures(result.metrics)
+            self._observer.performance(model, told, result.coverage.share, result.delay)
+            return
+        self._observer.window_closed(model, bool(result.scores), result.drift_share)
         by_score: dict[str, dict[str, float]] = {}
         for scores in result.scores:
             by_score.setdefault(scores.score, {})[scores.label] = scores.scores[scores.score]
         for score, values in by_score.items():
-            self._observer.feature_scores(result.model, score, values)
+            self._observer.feature_scores(model, score, values)
+        self._observer.expected(model, _figures(result.estimated), _figures(result.serving))
 
     def _count_incidents(self) -> None:
-        counts: Counter[Severity] = Counter()
+        counts: Counter[tuple[IncidentKind, Severity]] = Counter()
+        behind_ms = 0
         for number in self._active:
-            counts += self._tasks[number].detection.open_incidents()
-        for severity in Severity:
-            self._observer.incidents_open(severity, counts[severity])
+            detection = self._tasks[number].detection
+            counts += detection.incidents.open()
+            behind_ms = max(behind_ms, detection.labels_behind_ms())
+        for kind in IncidentKind:
+            for severity in Severity:
+                self._observer.incidents_open(kind.value, severity, counts[kind, severity])
+        self._observer.labels_behind(behind_ms)
+
+
+def _figures(told: Mapping[str, Estimate]) -> dict[str, Figure]:
+    return {name: (e.value, e.low, e.high) for name, e in told.items()}

@@ -1,54 +1,46 @@
-"""The observe agent: rows in, delta partials of panes out.
+"""The observe agent: rows and labels in, delta partials of panes out.
 
-One task is one partition of every source topic. All tasks' rows of a slice are decoded, timed
-and folded together. At each commit the groups since the last one go out to `partials`, by
-model, and after them the positions, watermarks and claims of silence of all sources here.
+One task is one partition of every source topic. All tasks' rows of a slice are decoded, timed,
+joined and folded together. At each commit the groups since the last one go out to `partials`,
+by model, and after them the positions, watermarks and claims of silence of all sources here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from stream import schemas
+from stream.agents.monitors import hear_monitor
 from stream.agents.observe.astray import Astray
+from stream.agents.observe.counting import Counting
 from stream.agents.observe.dead_letters import DeadLetters
 from stream.agents.observe.invalid import InvalidShare
+from stream.agents.observe.joining import Joining
+from stream.agents.observe.lead import Lead
 from stream.agents.observe.observer import ObserveObserver, SilentObserveObserver
 from stream.agents.observe.silence import Silence
-from stream.agents.observe.state import KEY, SourceState, read_state, write_state
+from stream.agents.observe.state import KEY, read_state, write_state
+from stream.agents.observe.telling import Telling
 from stream.agents.profiles import hear_profile
-from stream.core.catalog import Profiles
+from stream.core.catalog import Monitors, Profiles
 from stream.core.decode import DecodeLimits, Decoder
 from stream.core.decode.avro import SchemaSource
+from stream.core.join.buffer import JoinRules
 from stream.core.pane.fold import Fold
-from stream.core.pane.partial import encode_partials
+from stream.core.pane.segments import Segments
+from stream.core.pane.serving import ServingFold
 from stream.core.pane.watermark import Watermarks
-from stream.core.partitioner import partitions_of
-from stream.core.records import (
-    Batch,
-    Claim,
-    Decoded,
-    Group,
-    Output,
-    Partial,
-    Progress,
-    RawBatch,
-    Slice,
-    Source,
-    Told,
-)
-from stream.core.specs import TimeSpec
+from stream.core.records import Decoded, Output, Progress, Slice, Source, Wants
+from stream.core.specs import MonitorSpec, TimeSpec
 from stream.engine.agent import Broadcast, Change, Commit
 
 __all__ = ["ObserveAgent", "ObserveSettings"]
 
-_Number = TypeVar("_Number", bound=np.integer)
+_LABELS, _PREDICTIONS = "labels", "predictions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +48,10 @@ class ObserveSettings:
     """What observe needs to know of its deployment.
 
     `partitions` is the number of partitions of each source topic, `partials_partitions` that of
-    `partials`. `record_bytes` bounds the partials and dead letters that are written.
+    `partials`. `record_bytes` bounds the partials and dead letters that are written, and
+    `max_pending` and `max_waiting` the predictions and labels that a partition keeps. Labels
+    are joined where `labels` is among the sources. `monitor` applies to models without one of
+    their own.
     """
 
     sources: tuple[str, ...]
@@ -66,13 +61,26 @@ class ObserveSettings:
     limits: DecodeLimits
     max_invalid_share: float = 0.5
     record_bytes: int = 900_000
+    max_pending: int = 1_000_000
+    max_waiting: int = 1_000_000
+    monitor: MonitorSpec = field(default_factory=MonitorSpec)
+
+    @property
+    def join(self) -> JoinRules:
+        """The join's rules."""
+        return JoinRules(
+            pane_ms=self.times.pane_ms,
+            early_label_horizon_ms=self.times.early_label_horizon_ms,
+            max_pending=self.max_pending,
+            max_waiting=self.max_waiting,
+        )
 
 
 class ObserveAgent:
-    """Decodes, times and folds the rows of the source topics (see `engine.agent.Agent`)."""
+    """Decodes, times, joins and folds the rows of the source topics (see `engine.agent.Agent`)."""
 
     name: str = "observe"
-    broadcasts = ("profiles",)
+    broadcasts = ("profiles", "monitors")
 
     def __init__(
         self,
@@ -85,19 +93,43 @@ class ObserveAgent:
         self.broadcast_every_ms = times.pane_ms
         self._settings = settings
         self._observer = observer or SilentObserveObserver()
-        self._profiles = Profiles()
-        rows = {name: schemas.schema(name) for name in ("prediction", "feature_row")}
-        self._decoder = Decoder(self._profiles, registry, rows, settings.limits)
-        self._fold = Fold(self._profiles, times.pane_ms)
+        self._profiles, self._monitors = Profiles(), Monitors(settings.monitor)
+        rows = {name: schemas.schema(name) for name in ("prediction", "feature_row", "label")}
+        self._segments = Segments(self._monitors, self._profiles)
+        self._decoder = Decoder(self._profiles, registry, rows, settings.limits, self._wants)
         self._watermarks = Watermarks(times.out_of_orderness_ms)
+        self._joining: Joining | None = None
+        if _LABELS in settings.sources:
+            self._joining = Joining(
+                settings.join, self._profiles, self._monitors, self._segments.sets
+            )
+        self._counting = Counting(
+            times.pane_ms,
+            self._watermarks,
+            self._segments,
+            Fold(self._profiles, times.pane_ms),
+            ServingFold(self._profiles, times.pane_ms),
+            self._joining,
+        )
+        self._telling = Telling(
+            self._watermarks, times.pane_ms, settings.partials_partitions, settings.record_bytes
+        )
         self._silence = Silence(times.idle_after_ms, times.max_hold_ms)
+        self._lead = Lead(times.max_lead_ms)
         self._invalid = InvalidShare(settings.max_invalid_share)
         self._astray = Astray(settings.partitions)
         self._letters = DeadLetters(self.name, settings.record_bytes)
-        self._schema = schemas.schema("pane_partial")
         self._active: set[int] = set()
         self._positions: dict[Source, int] = {}
-        self._states: dict[Source, SourceState] = {}
+
+    def _wants(self, model: str) -> Wants | None:
+        """What a model's rows must carry for any of its monitors."""
+        plain = self._segments.wanted(model)
+        monitors = self._monitors.specs(model) or (self._monitors.default,)
+        joined = self._joining is not None and any(m.labels.wanted for m in monitors)
+        if joined or plain or any(monitor.serving for monitor in monitors):
+            return Wants(plain, joined and any(monitor.joined for monitor in monitors))
+        return None
 
     def _sources(self, task: int) -> list[Source]:
         return [Source(topic, task) for topic in self.inputs]
@@ -105,15 +137,15 @@ class ObserveAgent:
     def assign(
         self, task: int, positions: Mapping[Source, int], state: Mapping[bytes, bytes]
     ) -> None:
-        """Builds a task from its watermarks; see `engine.agent.Agent.assign`."""
+        """Builds a task from its changelog; see `engine.agent.Agent.assign`."""
         known = read_state(state[KEY]) if KEY in state else {}
-        for source in self._sources(task):
-            self._watermarks.forget(source)
-            self._states.pop(source, None)
-            if source in known:
-                self._states[source] = known[source]
-                self._watermarks.restore({source: known[source].mark})
+        sources = self._sources(task)
+        self._telling.forget(sources)
+        self._telling.restore({source: known[source] for source in sources if source in known})
+        for source in sources:
             self._positions[source] = positions.get(source, 0)
+        if self._joining is not None:
+            self._joining.assign(task, {key: state[key] for key in state if key != KEY})
         self.resume(task)
 
     def resume(self, task: int) -> None:
@@ -122,7 +154,7 @@ class ObserveAgent:
         self._silence.watch(self._sources(task))
 
     def suspend(self, task: int) -> None:
-        """Keeps the task's watermarks, says nothing more for its sources."""
+        """Keeps the task's watermarks and what waits, says nothing more for its sources."""
         self._active.discard(task)
         self._silence.forget(self._sources(task))
         for source in self._sources(task):
@@ -130,19 +162,26 @@ class ObserveAgent:
 
     def drop(self, task: int) -> None:
         """Forgets a task; an active one's uncommitted rows were aborted, with all others'."""
-        if task in self._active:
-            self._fold.clear()
+        aborted = task in self._active
+        if aborted:
+            self._counting.clear()
+        if self._joining is not None:
+            self._joining.drop(task, aborted=aborted)
         self.suspend(task)
+        self._telling.forget(self._sources(task))
         for source in self._sources(task):
-            self._watermarks.forget(source)
-            self._states.pop(source, None)
             self._positions.pop(source, None)
 
     def hear(self, records: Sequence[Broadcast]) -> Sequence[Output]:
-        """Takes in new profiles."""
+        """Takes in new profiles and monitors."""
+        pane_ms = self._settings.times.pane_ms
         for record in records:
-            if not hear_profile(self._profiles, record, self._settings.times.pane_ms):
+            if record.topic == "monitors":
+                hear_monitor(self._monitors, record, pane_ms)
+            elif not hear_profile(self._profiles, record, pane_ms):
                 self._observer.refused_profile()
+        if records:
+            self._decoder.ask_again()
         return ()
 
     def wants_broadcasts(self, slice_: Slice) -> bool:  # noqa: ARG002  # the protocol's argument
@@ -150,8 +189,14 @@ class ObserveAgent:
         return False
 
     def paused(self, now_ms: int) -> AbstractSet[Source]:
-        """Sources that held mostly refused records (DESIGN, State and failure)."""
+        """Sources that held mostly refused records, or lead their partner by too much."""
         paused = self._invalid.paused(now_ms)
+        if self._joining is not None:
+            paused |= self._lead.held(
+                self._active,
+                self._watermarks.watermark_ms,
+                lambda source: source not in paused and self._silence.expected(source, now_ms),
+            )
         self._silence.held(paused)
         return paused
 
@@ -161,51 +206,33 @@ class ObserveAgent:
         return self._invalid.stopped()
 
     def step(self, slice_: Slice, now_ms: int) -> Sequence[Output]:
-        """Folds a slice; what was refused is returned as dead letters."""
-        letters: list[Output] = []
+        """Folds a slice; joined rows and what was refused are returned."""
+        outputs: list[Output] = []
         if len(slice_):
             decoded = self._decoder.decode(slice_)
-            self._fold_rows(slice_, decoded, now_ms)
-            letters = self._refuse(slice_, decoded, now_ms)
+            counts, late = self._counting.add(slice_, decoded, now_ms)
+            for (topic, _), count in zip(slice_.sources, counts.tolist(), strict=True):
+                self._observer.rows(topic, count)
+            if late:
+                self._observer.late(late)
+            outputs = self._refuse(slice_, decoded, now_ms)
+            if self._joining is not None:
+                outputs += self._tell_joined(self._joining, slice_, now_ms)
             for topic, count in self._astray.look(slice_, now_ms).items():
                 self._observer.astray(topic, count)
             self._silence.heard(slice_.sources, now_ms)
         self._silence.ended(source for source, _ in slice_.ends)
-        return letters
+        return outputs
 
-    def _fold_rows(self, slice_: Slice, decoded: Decoded, now_ms: int) -> None:
-        """Times all rows of the slice together, in the order of their records, and folds them."""
-        parts: list[Batch | RawBatch] = [*decoded.batches, *decoded.raw]
-        if not parts:
-            return
-        record = _joined([part.record for part in parts])
-        event_ms = _joined([part.event_time_ms for part in parts])
-        order = None
-        if len(parts) > 1:
-            order = np.lexsort((np.concatenate([part.row for part in parts]), record))
-            record, event_ms = record[order], event_ms[order]
-        source, timestamp_ms = slice_.source[record], slice_.timestamp_ms[record]
-        effective, _ = self._watermarks.advance(
-            slice_.sources, source, event_ms, timestamp_ms, now_ms
-        )
-        if order is not None:
-            unsorted = np.empty_like(effective)
-            unsorted[order] = effective
-            effective = unsorted
-        late = start = 0
-        for part in parts:
-            times = effective[start : start + len(part)]
-            start += len(part)
-            late += (
-                self._fold.add(part, times)
-                if isinstance(part, Batch)
-                else (self._fold.add_raw(part, times))
-            )
-        counts = np.bincount(source, minlength=len(slice_.sources)).tolist()
-        for (topic, _), count in zip(slice_.sources, counts, strict=True):
-            self._observer.rows(topic, count)
-        if late:
-            self._observer.late(late)
+    def _tell_joined(self, joining: Joining, slice_: Slice, now_ms: int) -> list[Output]:
+        """The joined rows, dead letters of labels of a wrong kind, and the join's counts."""
+        outputs, wrong, tally = joining.told()
+        for (_, event), count in tally.items():
+            self._observer.joined(event.value, count)
+        for label in wrong:
+            outputs.append(self._letters.wrong_label(slice_, label, now_ms))
+            self._observer.rejected("wrong_label", 1)
+        return outputs
 
     def _refuse(self, slice_: Slice, decoded: Decoded, now_ms: int) -> list[Output]:
         """The dead letters; and each source's share of them, which may pause it."""
@@ -221,8 +248,8 @@ class ObserveAgent:
         return [self._letters.letter(slice_, item, now_ms) for item in decoded.rejected]
 
     def commit(self, positions: Mapping[Source, int], now_ms: int) -> Commit:
-        """The partials since the last commit, and the watermarks as state."""
-        groups = self._fold.take()
+        """The partials since the last commit, and what changed of the tasks' state."""
+        groups = list(self._counting.take())
         claims = self._silence.claims(positions, now_ms)
         progress = tuple(
             Progress(source, self._positions.get(source, after), after)
@@ -231,59 +258,41 @@ class ObserveAgent:
         moved = any(before != after for _, before, after in progress)
         if not (groups or claims or moved):
             return Commit()
-        told, changes = self._tell(positions)
-        outputs = self._outputs(groups, progress, told, claims)
+        sources = sorted(positions)
+        told, touched = self._telling.told(sources)
+        changes = [self._change(task) for task in sorted(touched)]
+        if self._joining is not None:
+            changes += self._joined_changes(self._joining, sorted({s.partition for s in sources}))
+        self._tell_watermarks(sources)
+        outputs = self._telling.outputs(groups, progress, told, claims)
         self._positions.update(positions)
         return Commit(outputs, changes)
 
-    def _tell(self, positions: Mapping[Source, int]) -> tuple[tuple[Told, ...], list[Change]]:
-        """Watermarks that crossed a pane's end since they were last told; the changed states."""
-        pane_ms = self._settings.times.pane_ms
-        told = []
-        touched = set()
+    def _joined_changes(self, joining: Joining, tasks: Sequence[int]) -> list[Change]:
+        """What changed of the pending predictions and waiting labels; what is past is forgotten."""
+        changes: list[Change] = []
+        for task in tasks:
+            labels = Source(_LABELS, task)
+            heard = self._watermarks.mark(labels).high_ms > 0
+            joining.advance(
+                task,
+                self._watermarks.watermark_ms(Source(_PREDICTIONS, task)),
+                self._watermarks.watermark_ms(labels) if heard else None,
+            )
+            changes += (Change(task, key, value) for key, value in joining.changes(task))
+            self._observer.pending(task, *joining.pending(task))
+        return changes
+
+    def _tell_watermarks(self, sources: Sequence[Source]) -> None:
         lowest: dict[str, int] = {}
-        for source in sorted(positions):
-            mark = self._watermarks.mark(source)
-            watermark_ms = self._watermarks.watermark_ms(source)
-            state = SourceState(mark, watermark_ms // pane_ms * pane_ms)
-            known = self._states.get(source)
-            if mark.high_ms and state != known:
-                touched.add(source.partition)
-                self._states[source] = state
-                if state.told_end_ms > (known.told_end_ms if known else 0):
-                    told.append(Told(source, watermark_ms, mark.k_ms))
-            if mark.high_ms:
+        for source in sources:
+            if self._watermarks.mark(source).high_ms:
+                watermark_ms = self._watermarks.watermark_ms(source)
                 lowest[source.topic] = min(watermark_ms, lowest.get(source.topic, watermark_ms))
         for topic, watermark_ms in lowest.items():
             self._observer.watermark(topic, watermark_ms)
-        return tuple(told), [self._change(task) for task in sorted(touched)]
 
     def _change(self, task: int) -> Change:
-        known = {s: self._states[s] for s in self._sources(task) if s in self._states}
+        states = self._telling.states
+        known = {s: states[s] for s in self._sources(task) if s in states}
         return Change(task, KEY, write_state(known))
-
-    def _outputs(
-        self,
-        groups: list[Group],
-        progress: tuple[Progress, ...],
-        told: tuple[Told, ...],
-        claims: tuple[Claim, ...],
-    ) -> list[Output]:
-        count = self._settings.partials_partitions
-        shares: list[list[Group]] = [[] for _ in range(count)]
-        places = partitions_of([group.model.model.encode() for group in groups], count)
-        for group, place in zip(groups, places.tolist(), strict=True):
-            shares[place].append(group)
-        return [
-            Output("partials", None, value, partition=place)
-            for place, share in enumerate(shares)
-            for value in encode_partials(
-                Partial(tuple(share), progress, told, claims),
-                self._schema,
-                self._settings.record_bytes,
-            )
-        ]
-
-
-def _joined(arrays: Sequence[npt.NDArray[_Number]]) -> npt.NDArray[_Number]:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from stream import schemas
-from stream.core.errors import Rejected
-from stream.core.records import Header, Output, Slice
+from stream.agents.observe.joining import WrongLabel
+from stream.core.errors import Reason, Rejected
+from stream.core.records import Header, Output, Slice, Source
 
 __all__ = ["DeadLetters"]
 
@@ -22,6 +25,35 @@ class DeadLetters:
 
     agent: str
     max_bytes: int
+
+    def wrong_label(self, slice_: Slice, label: WrongLabel, now_ms: int) -> Output:
+        """The output for a label that is refused when it meets its prediction.
+
+        One of an earlier slice has its position, and no bytes any more.
+        """
+        source = Source("labels", label.task)
+        if source in slice_.sources:
+            mine = slice_.source == slice_.sources.index(source)
+            places = np.flatnonzero(mine & (slice_.offset == label.offset)).tolist()
+            if places:
+                rejected = Rejected(places[0], Reason.WRONG_LABEL, label.detail)
+                return self.letter(slice_, rejected, now_ms)
+        record = {
+            "topic": source.topic,
+            "partition": source.partition,
+            "offset": label.offset,
+            "timestamp_ms": 0,
+            "key": None,
+            "value": None,
+            "truncated": True,
+            "headers": [],
+            "reason": Reason.WRONG_LABEL.value,
+            "detail": label.detail[:_DETAIL],
+            "rows": [],
+            "agent": self.agent,
+            "rejected_at_ms": now_ms,
+        }
+        return Output("dead-letters", None, schemas.encode_avro("dead_letter", record))
 
     def letter(self, slice_: Slice, rejected: Rejected, now_ms: int) -> Output:
         """The output that carries one refused record, or some rows of one."""

@@ -19,6 +19,7 @@ _SHIFT = 7
 _EXTENT = 1 << _SHIFT  # rows; a bucket leaves half of one unused
 _MASK = _EXTENT - 1
 _NOBODY = -1
+_SMALL = 1 << 12  # extents
 
 
 @dataclass(slots=True, eq=False)
@@ -34,12 +35,13 @@ class Bucket:
 class Arena:
     """Rows of one layout at stable slots; a row is forgotten with its bucket, never alone.
 
-    Grows by a thirty-second in place (the allocator remaps), so that little stands idle and
-    nothing is copied. Views of `words` must not outlive the next call of `allocate`.
+    Grows in place (the allocator remaps), a large one by a thirty-second: little stands
+    idle and nothing is copied. Views of `words` must not outlive the next call of `allocate`.
     """
 
-    def __init__(self, layout: np.dtype[Any]) -> None:
+    def __init__(self, layout: np.dtype[Any], width_ms: int) -> None:
         self.layout = layout
+        self.width_ms = width_ms
         self.words = np.zeros((0, layout.itemsize // 8), dtype=np.uint64)
         self.buckets: dict[int, dict[int, Bucket]] = {}
         self._ends: dict[int, list[int]] = {}
@@ -85,17 +87,20 @@ class Arena:
         ordinal = (self._place.take(extents).astype(np.int64) << _SHIFT) | (slots & _MASK)
         return self._end.take(extents), ordinal
 
-    def allocate(self, task: npt.NDArray[np.int32], end_ms: Int64s) -> Slots:
-        """Slots for new rows of these tasks and buckets, in the rows' order within each."""
+    def allocate(self, task: npt.NDArray[np.int32], until_ms: Int64s) -> Slots:
+        """Slots for new rows that are kept at least until a time, in their order in each bucket."""
         slots = np.empty(len(task), dtype=np.int64)
         if not len(task):
             return slots
-        key = end_ms.astype(np.uint64) * np.uint64(1 << 16) + task.astype(np.uint64)
+        number = -(-until_ms // self.width_ms)
+        end_ms = number * self.width_ms
+        key = (number - number.min()) * (int(task.max()) + 1) + task
         if (key == key[0]).all():
             slots[:] = self.extend(self.bucket(int(task[0]), int(end_ms[0])), len(task))
             return slots
-        order = np.argsort(key, kind="stable")
-        sorted_key = key[order]
+        # Small numbers are sorted by radix, several times faster.
+        order = np.argsort(key.astype(np.uint16) if key.max() < 1 << 16 else key, kind="stable")
+        sorted_key = key.take(order)
         starts = np.flatnonzero(np.r_[True, sorted_key[1:] != sorted_key[:-1]])
         for start, stop in zip(starts, [*starts[1:], len(task)], strict=True):
             first = order[start]
@@ -164,7 +169,8 @@ class Arena:
         return self._used - 1
 
     def _grow(self) -> None:
-        extents = self._used + max(4, self._used >> 5)
+        # Small arenas grow by a half, so that growing costs little; large ones have little idle.
+        extents = self._used + max(4, self._used >> (1 if self._used < _SMALL else 5))
         for array in (self._task, self._end, self._place):
             array.resize(extents, refcheck=False)
         self.words.resize((extents << _SHIFT, self.words.shape[1]), refcheck=False)

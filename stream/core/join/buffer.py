@@ -232,12 +232,8 @@ class JoinBuffer:
             offset=labels.offset.take(who),
         )
         settled = settle(met, self._rules.pane_ms, tally)
-        arena, at = self._pending.arena, settled.slot
-        arena.column("state")[at] = settled.state
-        arena.column("bits")[at] = settled.bits
-        arena.column("delay_low")[at] = settled.delay_ms & 0xFFFF_FFFF
-        arena.column("delay_high")[at] = settled.delay_ms >> 32
-        self._pending.touch(arena.task_of(at), at)
+        self._pending.write(settled.slot, settled.row)
+        self._pending.touch(self._pending.arena.task_of(settled.slot), settled.slot)
         extras = self._pending.extras_of(settled.outcome_slot)
         if extras is None:
             return settled.outcomes

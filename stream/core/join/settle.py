@@ -46,9 +46,7 @@ class Settled:
     """What to write back of each prediction that changed, and the outcomes with their slots."""
 
     slot: Slots
-    state: npt.NDArray[np.uint8]
-    bits: npt.NDArray[np.uint64]
-    delay_ms: Int64s
+    row: Rows
     outcomes: Outcomes
     outcome_slot: Slots
 
@@ -65,7 +63,10 @@ def delay_of(rows: Rows) -> Int64s:
 
 @dataclass(frozen=True, slots=True)
 class _Sorted:
-    """The met by prediction: segments of equal slots, n rows and m segments."""
+    """The met by prediction: segments of equal slots, n rows and m segments.
+
+    The predictions' rows are many words and stay as they stood.
+    """
 
     order: Int64s  # (n,) where each row stood
     met: Met
@@ -81,9 +82,9 @@ class _Sorted:
         slot = numbers >> _32
         head = np.r_[True, slot[1:] != slot[:-1]]
         columns: dict[str, npt.NDArray[Any]] = {
-            name: getattr(met, name).take(order) for name in Met.__slots__ if name != "slot"
+            name: getattr(met, name).take(order) for name in Met.__slots__[2:]
         }
-        return cls(order, Met(slot, **columns), np.flatnonzero(head), np.cumsum(head) - 1)
+        return cls(order, Met(slot, met.row, **columns), np.flatnonzero(head), np.cumsum(head) - 1)
 
 
 def settle(met: Met, pane_ms: int, tally: Tally) -> Settled:
@@ -99,7 +100,7 @@ def settle(met: Met, pane_ms: int, tally: Tally) -> Settled:
     met, start, segment = by.met, by.start, by.segment
     n, at = len(met), np.arange(len(met))
     null = met.form == Form.NULL
-    before = met.row.take(start)
+    before = met.row.take(by.order.take(start))
     known = before["state"] > 0
     predicted_ms = time_of(before)
     # Where the first outcome is made: before the segment where it was made long ago.
@@ -133,14 +134,17 @@ def settle(met: Met, pane_ms: int, tally: Tally) -> Settled:
         count(tally, event, met.task[mask])
     changed = np.flatnonzero(last >= 0)
     live = last.take(changed)
+    row = before.take(changed)
+    row["state"] = met.form.take(live) + np.uint8(1)
+    row["bits"] = met.bits.take(live)
+    row["delay_low"] = delay.take(changed) & 0xFFFF_FFFF
+    row["delay_high"] = delay.take(changed) >> 32
     out = corrected & (form != Form.NULL)
     chosen, change = _chosen(by.order, firsts, out, corrected & ~null)
     outcomes = _outcomes(by, chosen, change, first_ms, delay, form, bits)
     return Settled(
         slot=met.slot.take(live),
-        state=met.form.take(live) + np.uint8(1),
-        bits=met.bits.take(live),
-        delay_ms=delay.take(changed),
+        row=row,
         outcomes=outcomes,
         outcome_slot=met.slot.take(chosen),
     )
@@ -174,7 +178,7 @@ def _outcomes(
     old_bits: npt.NDArray[np.uint64],
 ) -> Outcomes:
     met, segment = by.met, by.segment.take(chosen)
-    row, out = met.row.take(chosen), change == Change.OUT
+    row, out = met.row.take(by.order.take(chosen)), change == Change.OUT
     form, bits = met.form.take(chosen), met.bits.take(chosen)
     if out.any():
         form = np.where(out, old_form.take(chosen), form).astype(np.uint8)

@@ -23,9 +23,8 @@ class Table:
     """
 
     def __init__(self, layout: np.dtype[Any], width_ms: int) -> None:
-        self.arena = Arena(layout)
+        self.arena = Arena(layout, width_ms)
         self.index = Index(self.arena)
-        self.width_ms = width_ms
         self.extras: npt.NDArray[np.object_] | None = None
         self.touched: dict[int, list[Slots]] = {}
         self.released: dict[int, list[int]] = {}
@@ -37,8 +36,7 @@ class Table:
 
     def insert(self, rows: Rows, task: npt.NDArray[np.int32], until_ms: Int64s) -> Slots:
         """Keeps rows at least until a time; returns their slots."""
-        ends = -(-until_ms // self.width_ms) * self.width_ms
-        slots = self.arena.allocate(task, ends)
+        slots = self.arena.allocate(task, until_ms)
         self.write(slots, rows)
         self.index.add(slots, rows["ids"])
         return slots

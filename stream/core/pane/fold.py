@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from stream.core.catalog import Profiles
-from stream.core.pane.binning import Stack, Table, region_slots, tables_of
-from stream.core.pane.groups import Accumulator, Rows
+from stream.core.pane.binning import Stack, Table, tables_of
+from stream.core.pane.block import COLUMNS, Groups, Name
+from stream.core.pane.groups import TOTALS, Accumulator, Rows
 from stream.core.pane.rawfold import RawFold
+from stream.core.pane.slots import Slots
+from stream.core.pane.spreading import by_segment
 from stream.core.records import (
     CARRIES_FEATURES,
     CARRIES_PREDICTION,
     Batch,
-    Group,
     Int64s,
+    Kind,
     Overrides,
     RawBatch,
 )
 from stream.core.specs import Profile, Role
 
 __all__ = ["Fold"]
+
+Mask = npt.NDArray[np.bool_]
 
 _Shape = tuple[int, int]
 _BOTH = CARRIES_FEATURES | CARRIES_PREDICTION
@@ -46,7 +52,7 @@ class _Models:
 
 
 class Fold:
-    """The rows since the last `take`, as counts a model, profile and pane.
+    """The rows since the last `take`, as counts a model, profile, pane and segment.
 
     `profiles` is shared with the decoder and may grow. Memory is bounded by the rows between
     two takes.
@@ -56,13 +62,29 @@ class Fold:
         self._profiles = profiles
         self._pane_ms = pane_ms
         self._tables: list[tuple[Table, ...]] = []
-        self._orders: list[Int64s] = []
+        self._slots = Slots()
         self._models: dict[_Shape, _Models] = {}
-        self._counts = Accumulator()
+        self._segments: Sequence[tuple[str, ...]] = ()
+        self._counts = Accumulator(self._slots)
         self._raw = RawFold(profiles, pane_ms)
 
-    def add(self, batch: Batch, effective_ms: Int64s) -> int:
-        """Folds a batch in; `effective_ms` (n,) decides the panes. Returns the late rows."""
+    def add(
+        self,
+        batch: Batch,
+        effective_ms: Int64s,
+        *,
+        keep: Mask | None = None,
+        unkept: Mask | None = None,
+        sets: npt.NDArray[np.int32] | None = None,
+        segments: Sequence[tuple[str, ...]] = (),
+    ) -> int:
+        """Folds a batch in; `effective_ms` (n,) decides the panes. Returns the late rows.
+
+        Rows that aren't in `keep` (n,) are duplicates: they count as that and nothing else.
+        `unkept` (n,) tells rows that the join didn't keep. Each row counts in the segment "" and
+        in those of `segments[sets]`, (n,) numbers of sets of names; set 0 has none. A number
+        means the same in every call until the next `take`, of which the last says what it is.
+        """
         if not len(batch):
             return 0
         models = self._models_of(batch)
@@ -71,33 +93,75 @@ class Fold:
         uniform = bool((rows == first).all())
         pane = effective_ms // self._pane_ms
         late = batch.event_time_ms // self._pane_ms < pane
+        carries = batch.carries
+        if keep is not None:
+            late, carries = late & keep, np.where(keep, carries, np.uint8(0))
+        if sets is None:
+            sets = np.zeros(len(batch), dtype=np.int32)
+        else:
+            self._segments = segments
+        totals = _totals(batch, carries, late, keep, unkept)
         for start in range(0, len(batch), _CHUNK):
             part = slice(start, min(start + _CHUNK, len(batch)))
             place = first if uniform else rows[part]
-            codes = self._codes(batch, part, models, place)
-            counted = Rows(batch.entry[part], pane[part], _totals(batch, part, late[part]))
-            self._counts.add(codes, counted, models.width[place], one_profile=uniform)
+            codes = self._codes(batch, part, carries[part], models, place)
+            counted = Rows(batch.entry[part], pane[part], sets[part], totals[:, part])
+            self._counts.add(codes, counted, one_profile=uniform)
         return int(np.count_nonzero(late))
 
-    def add_raw(self, batch: RawBatch, effective_ms: Int64s) -> int:
-        """Folds in rows that have no columns of slots; returns the late rows."""
-        return self._raw.add(batch, effective_ms)
+    def add_raw(
+        self,
+        batch: RawBatch,
+        effective_ms: Int64s,
+        *,
+        keep: Mask | None = None,
+        unkept: Mask | None = None,
+    ) -> int:
+        """Folds in rows that have no columns of slots; returns the late rows.
 
-    def take(self) -> list[Group]:
-        """All groups since the last call, sorted by model, version, profile and pane."""
-        groups = self._raw.take()
-        for counted in self._counts.take():
-            profile = self._profiles.entries[counted.entry]
-            groups.append(counted.group(profile, self._order(counted.entry), self._pane_ms))
-        groups.sort(key=lambda group: (group.model, group.pane_ms, group.profile))
-        return groups
+        They count in the segment "" alone.
+        """
+        return self._raw.add(batch, effective_ms, keep=keep, unkept=unkept)
+
+    def take(self) -> Groups:
+        """All groups since the last call, in no particular order; few are in more than one part."""
+        counted = self._counts.take()
+        segments: tuple[str, ...] = ("",)
+        if len(counted) and int(counted.sets.max()):
+            counted, segments = by_segment(counted, self._segments, self._slots.width)
+        self._segments = ()
+        name = counted.sets * len(self._profiles.entries) + counted.entry
+        used, index = np.unique(name, return_inverse=True)
+        columns = dict(zip(TOTALS, counted.totals, strict=True)) | {
+            "name": index,
+            "kind": np.full(len(counted), Kind.DATA),
+            "pane_ms": counted.pane * self._pane_ms,
+            "width": self._slots.width[counted.entry],
+        }
+        names = tuple(self._name(number, segments) for number in used.tolist())
+        block = Groups(names, np.stack([columns[c] for c in COLUMNS]), counted.payload)
+        raw = self._raw.take()
+        return Groups.joined([block, Groups.of(raw)]) if raw else block
 
     def clear(self) -> None:
         """Forgets the rows since the last take, as when a transaction is aborted."""
-        self._counts = Accumulator()
+        self._counts = Accumulator(self._slots)
         self._raw = RawFold(self._profiles, self._pane_ms)
+        self._segments = ()
 
-    def _codes(self, batch: Batch, part: slice, models: _Models, rows: Int64s | int) -> Int64s:
+    def _name(self, number: int, segments: Sequence[str]) -> Name:
+        segment, entry = divmod(number, len(self._profiles.entries))
+        profile = self._profiles.entries[entry]
+        return Name(profile.model, profile.hash, segments[segment])
+
+    def _codes(
+        self,
+        batch: Batch,
+        part: slice,
+        carries: npt.NDArray[np.uint8],
+        models: _Models,
+        rows: Int64s | int,
+    ) -> Int64s:
         """Codes (V, n) of every variable in its profile's internal order of slots."""
         numeric = len(batch.numeric)
         pick = slice(rows, rows + 1) if isinstance(rows, int) else rows
@@ -110,7 +174,6 @@ class Fold:
         if batch.overrides is not None:
             _override(codes, batch.overrides, part)
         codes += models.starts[pick].T
-        carries = batch.carries[part]
         if not bool((carries == _BOTH).all()):
             no_features = (carries & CARRIES_FEATURES) == 0
             no_prediction = (carries & CARRIES_PREDICTION) == 0
@@ -120,10 +183,11 @@ class Fold:
 
     def _models_of(self, batch: Batch) -> _Models:
         entries = self._profiles.entries
-        for profile in entries[len(self._tables) :]:
+        heard = entries[len(self._tables) :]
+        for profile in heard:
             self._tables.append(tables_of(profile))
-            self._orders.append(region_slots(profile))
             self._models.pop(_shape(profile), None)
+        self._slots.extend(heard)
         shape = (len(batch.numeric), len(batch.codes))
         models = self._models.get(shape)
         if models is None:
@@ -143,23 +207,30 @@ class Fold:
             np.array([[v.role is Role.FEATURE for v in entries[i].variables] for i in members]),
         )
 
-    def _order(self, entry: int) -> Int64s:
-        return self._orders[entry]
-
 
 def _override(codes: Int64s, known: Overrides, part: slice) -> None:
     inside = (known.row >= part.start) & (known.row < part.stop)
     codes[known.variable[inside], known.row[inside] - part.start] = known.slot[inside]
 
 
-def _totals(batch: Batch, part: slice, late: npt.NDArray[np.bool_]) -> Int64s:
-    """Rows, feature rows, late rows and unknown features of each row, (4, n)."""
-    totals = np.zeros((4, len(late)), dtype=np.int64)
-    totals[0] = (batch.carries[part] & CARRIES_PREDICTION) != 0
-    totals[1] = (batch.carries[part] & CARRIES_FEATURES) != 0
+def _totals(
+    batch: Batch,
+    carries: npt.NDArray[np.uint8],
+    late: Mask,
+    keep: Mask | None,
+    unkept: Mask | None,
+) -> npt.NDArray[np.int32]:
+    """What each row adds to its group's totals, (len(TOTALS), n)."""
+    totals = np.zeros((len(TOTALS), len(late)), dtype=np.int32)
+    totals[0] = (carries & CARRIES_PREDICTION) != 0
+    totals[1] = (carries & CARRIES_FEATURES) != 0
     totals[2] = late
     if batch.unknown is not None:
-        totals[3] = batch.unknown[part]
+        totals[3] = batch.unknown if keep is None else batch.unknown * keep
+    if keep is not None:
+        totals[4] = ~keep
+    if unkept is not None:
+        totals[5] = unkept if keep is None else unkept & keep
     return totals
 
 

@@ -2,6 +2,9 @@
 
 A pane that ends at E closes when every source has told a watermark W >= E or is excused: silent,
 read to its end, and still so long after the others' records were appended (DESIGN, Time).
+
+Labels come in bursts: while all their partitions are silent, panes that wait for them close only
+up to the last one that holds rows, and after `label_patience` to the end of that one's window.
 """
 
 from __future__ import annotations
@@ -11,23 +14,26 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from stream.core.pane.open import Extent
 from stream.core.records import Claim, Partial, Source
 from stream.core.specs import TimeSpec
 
-__all__ = ["NEVER_MS", "Frontier", "SourceState"]
+__all__ = ["LABELS", "NEVER_MS", "Frontier", "SourceState"]
+
+LABELS = "labels"  # the topic that comes in bursts
 
 NEVER_MS = -1  # the watermark of a source that has told none
 _MOST_TOLD = 256  # watermarks kept a source before they are thinned
 
 
 class SourceState(NamedTuple):
-    """What is known of one source, as a snapshot holds it."""
+    """What is known of one source, as a snapshot holds it; of a claim position, time, since."""
 
     source: Source
     position: int
     watermark_ms: int
     told: tuple[tuple[int, int], ...]
-    claim: tuple[int, int] | None
+    claim: tuple[int, int, int] | None
 
 
 @dataclass(slots=True)
@@ -35,7 +41,7 @@ class _Voice:
     position: int = 0
     watermark_ms: int = NEVER_MS
     told: deque[tuple[int, int]] = field(default_factory=deque)  # (W, K), ascending
-    claim: tuple[int, int] | None = None  # position, time
+    claim: tuple[int, int, int] | None = None  # position, time, time of the first one
     unowned_ms: int | None = None  # detect's clock when it last found that nobody owns it
     heard_ms: int | None = None  # detect's clock when it was last heard of
     spoke: bool = False  # since `closable` was last called
@@ -52,6 +58,13 @@ class _Voice:
         times = [self.unowned_ms, None if self.claim is None else self.claim[1]]
         return max((time for time in times if time is not None), default=None)
 
+    def silence_ms(self) -> int:
+        """How long it has been silent, as far as claims say, or that nobody owns it."""
+        claimed = 0 if self.claim is None else self.claim[1] - self.claim[2]
+        if self.unowned_ms is None or self.heard_ms is None:
+            return claimed
+        return max(claimed, self.unowned_ms - self.heard_ms)
+
 
 class Frontier:
     """The end of the closed panes of one detect task, moved by partials in their order.
@@ -63,6 +76,7 @@ class Frontier:
     def __init__(self, sources: Sequence[Source], times: TimeSpec, closed_ms: int = 0) -> None:
         self._times = times
         self._voices = {source: _Voice() for source in sources}
+        self._labels = [v for source, v in self._voices.items() if source.topic == LABELS]
         self.closed_ms = closed_ms
 
     @property
@@ -93,14 +107,16 @@ class Frontier:
         for claim in partial.claims:
             self._claim(claim)
 
-    def closable(self, now_ms: int, rows_end_ms: Callable[[], int]) -> int:
+    def closable(
+        self, now_ms: int, extent: Callable[[], Extent], most_ms: int | None = None
+    ) -> int:
         """Moves to the end up to which panes close, and returns it; it never goes back.
 
-        `rows_end_ms` tells the end of the last window that holds rows: panes close no further
-        when every source is excused. `now_ms` serves only to excuse sources that nobody owns.
+        `extent` tells how far rows reach: panes close no further when every source is excused.
+        `now_ms` serves only to excuse sources that nobody owns. Nothing closes beyond `most_ms`.
         """
         self._excuse_unowned(now_ms)
-        while (end_ms := self._next(rows_end_ms)) > self.closed_ms:
+        while (end_ms := _least(self._next(extent), most_ms)) > self.closed_ms:
             self.closed_ms = end_ms
             for voice in self._voices.values():
                 _prune(voice.told, end_ms + self._times.pane_ms)
@@ -119,6 +135,7 @@ class Frontier:
         for source, position, watermark_ms, told, claim in states:
             if source in self._voices:
                 self._voices[source] = _Voice(position, watermark_ms, deque(told), claim)
+        self._labels = [v for source, v in self._voices.items() if source.topic == LABELS]
 
     def listen_afresh(self) -> None:
         """Who owns which source isn't known: nobody heard the partials for a while."""
@@ -130,8 +147,11 @@ class Frontier:
         if voice is None or claim.position < voice.position:
             return
         voice.hear(claim.position)
-        at_ms = claim.at_ms if voice.claim is None else max(claim.at_ms, voice.claim[1])
-        voice.claim = (claim.position, at_ms)
+        if voice.claim is None:
+            voice.claim = (claim.position, claim.at_ms, claim.at_ms)
+        else:
+            _, at_ms, since_ms = voice.claim
+            voice.claim = (claim.position, max(claim.at_ms, at_ms), since_ms)
 
     def _excuse_unowned(self, now_ms: int) -> None:
         """A source of which no commit has said anything for `max_hold` counts as silent."""
@@ -141,7 +161,7 @@ class Frontier:
             elif now_ms - voice.heard_ms >= self._times.max_hold_ms:
                 voice.unowned_ms = now_ms
 
-    def _next(self, rows_end_ms: Callable[[], int]) -> int:
+    def _next(self, extent: Callable[[], Extent]) -> int:
         """The largest end to which all panes behind `closed_ms` close for one and the same reason.
 
         Up to the smallest of the first watermarks behind E, those and so K_E stay the same.
@@ -163,10 +183,22 @@ class Frontier:
             reached_ms = min(watermark_ms for watermark_ms, _ in ahead)
         elif claimed:
             quiet_ms = self._times.out_of_orderness_ms + self._times.idle_after_ms
-            reached_ms = min(min(claimed) - quiet_ms, rows_end_ms())
+            reached_ms = min(min(claimed) - quiet_ms, extent().window_ms)
         else:
             return self.closed_ms
+        if self._labels and all(voice.watermark_ms < end_ms for voice in self._labels):
+            reached_ms = min(reached_ms, self._without_labels(extent()))
         return max(self.closed_ms, reached_ms // pane_ms * pane_ms)
+
+    def _without_labels(self, extent: Extent) -> int:
+        """How far panes close while all partitions of labels are silent."""
+        silence_ms = min(voice.silence_ms() for voice in self._labels)
+        patient = silence_ms < self._times.label_patience_ms
+        return extent.pane_ms if patient else extent.window_ms
+
+
+def _least(end_ms: int, most_ms: int | None) -> int:
+    return end_ms if most_ms is None else min(end_ms, most_ms)
 
 
 def _prune(told: deque[tuple[int, int]], end_ms: int) -> None:

@@ -1,175 +1,244 @@
-"""Counts of codes by (profile, pane): dense where rows are many, kept as codes where few."""
+"""Counts of codes by (profile, pane, segments): vectors where rows are many, codes where few."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.records import Group, Int64s
-from stream.core.specs import Profile
+from stream.core.pane.payload import NONE, Payload, joined_payload, starts_of
+from stream.core.pane.slots import ABSENT, Slots
+from stream.core.records import Int64s
 
-__all__ = ["Accumulator", "Counted", "Rows"]
+__all__ = ["TOTALS", "Accumulator", "Counted", "Rows"]
 
-_Key = tuple[int, int]  # catalog entry, pane number
+TOTALS = (
+    "rows",
+    "feature_rows",
+    "late_rows",
+    "unknown_features",
+    "duplicate_rows",
+    "unkept_rows",
+)
+_Codes = npt.NDArray[np.unsignedinteger]
+_Key = tuple[int, int, int]  # catalog entry, pane number, number of the segments
 _PENDING_ROWS = 200_000  # rows kept as codes before they are counted
-
-
-@dataclass(slots=True)
-class Counted:
-    """What was counted for one catalog entry and pane: a dense vector, codes, or both.
-
-    Codes and the vector's places are the fold's internal ones, with one more place at the end
-    for variables that a row doesn't carry. `totals` are rows, feature rows, late, unknown.
-    """
-
-    entry: int
-    pane: int
-    width: int
-    totals: Int64s = field(default_factory=lambda: np.zeros(4, dtype=np.int64))
-    dense: Int64s | None = None
-    codes: list[npt.NDArray[np.int64]] = field(default_factory=list)
-
-    def add_dense(self, counts: Int64s) -> None:
-        """Adds counts of width + 1 places."""
-        if self.dense is None:
-            self.dense = counts.copy()
-        else:
-            self.dense += counts
-
-    def group(self, profile: Profile, order: Int64s, pane_ms: int) -> Group:
-        """The group in the profile's order of slots; few rows stay codes."""
-        codes = np.concatenate(self.codes) if self.codes else np.zeros(0, dtype=np.int64)
-        counts, sparse = None, None
-        if self.dense is None and len(codes) * 2 < self.width:
-            sparse = order[codes[codes < self.width]].astype(np.uint32)
-        else:
-            merged = np.bincount(codes, minlength=self.width + 1)
-            if self.dense is not None:
-                merged += self.dense
-            counts = np.zeros(self.width, dtype=np.int64)
-            counts[order] = merged[: self.width]
-        rows, feature_rows, late, unknown = self.totals.tolist()
-        return Group(
-            profile.model,
-            profile.hash,
-            self.pane * pane_ms,
-            rows,
-            feature_rows,
-            late,
-            unknown,
-            counts,
-            codes=sparse,
-            width=self.width,
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What n rows have besides codes: catalog entry, pane number, and their totals (4, n)."""
+    """What n rows have besides codes.
+
+    entry   (n,) int32   catalog entry
+    pane    (n,) int64   pane number
+    sets    (n,) int32   number of the segments that a row belongs to; 0: none
+    totals  (len(TOTALS), n) int32
+    """
 
     entry: npt.NDArray[np.int32]
     pane: Int64s
-    totals: Int64s
+    sets: npt.NDArray[np.int32]
+    totals: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.entry)
+
+    def take(self, which: npt.NDArray[np.intp]) -> Rows:
+        """Some of the rows, in the order asked for."""
+        return Rows(self.entry[which], self.pane[which], self.sets[which], self.totals[:, which])
+
+    def triples(self) -> list[_Key]:
+        """Each row's entry, pane and set."""
+        columns = (self.entry.tolist(), self.pane.tolist(), self.sets.tolist())
+        return list(zip(*columns, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    """Rows not yet counted: codes (n, V), and each row's width."""
+class Counted:
+    """m counts: of catalog entry, pane number and segments' number, each (m,) int64.
 
-    codes: npt.NDArray[np.uint32]
-    rows: Rows
-    width: Int64s
+    A triple may stand there more than once. `totals` is (len(TOTALS), m) int64, `payload` counts
+    in the profile's order of slots.
+    """
+
+    entry: Int64s
+    pane: Int64s
+    sets: Int64s
+    totals: Int64s
+    payload: Payload
+
+    def __len__(self) -> int:
+        return len(self.entry)
+
+
+@dataclass(slots=True)
+class _Vector:
+    """Counts of width + 1 codes, and the totals of their rows."""
+
+    counts: Int64s
+    totals: Int64s
 
 
 class Accumulator:
-    """Counts codes as they come; `take` yields and forgets everything."""
+    """Counts codes as they come; `take` gives and forgets everything."""
 
-    def __init__(self) -> None:
-        self._found: dict[_Key, Counted] = {}
-        self._pending: dict[int, list[_Pending]] = {}
-        self._rows = 0
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._many: dict[_Key, _Vector] = {}
+        self._few: list[Counted] = []
+        self._pending: dict[int, list[tuple[_Codes, Rows]]] = {}
+        self._waiting = 0
 
-    def add(
-        self, codes: Int64s, rows: Rows, width: Int64s | np.int64, *, one_profile: bool
-    ) -> None:
-        """Adds codes (V, n); `width` is (n,), or one for all rows of one profile.
+    def add(self, codes: Int64s, rows: Rows, *, one_profile: bool) -> None:
+        """Adds codes (V, n).
 
         Rows of one profile are counted at once if they are at least as many values as there are
         places in their panes; others wait, and are sorted into their groups all together.
         """
         if one_profile:
             low, high = int(rows.pane.min()), int(rows.pane.max())
-            if codes.size >= (high - low + 1) * (int(width) + 1):
-                self._count_dense(codes, rows, int(width), range(low, high + 1))
+            most_set = int(rows.sets.max())
+            width = int(self._slots.width[rows.entry[0]])
+            if codes.size >= (high - low + 1) * (most_set + 1) * (width + 1):
+                self._count(codes, rows, width, range(low, high + 1), most_set + 1)
                 return
-        widths = np.broadcast_to(np.asarray(width, dtype=np.int64), rows.pane.shape)
-        item = _Pending(np.ascontiguousarray(codes.T, dtype=np.uint32), rows, widths)
-        self._pending.setdefault(len(codes), []).append(item)
-        self._rows += len(rows.pane)
-        if self._rows >= _PENDING_ROWS:
+        narrow = int(self._slots.width.max()) <= np.iinfo(np.uint16).max
+        by_row: _Codes = codes.T.astype(np.uint16 if narrow else np.uint32, order="C")
+        self._pending.setdefault(len(codes), []).append((by_row, rows))
+        self._waiting += len(rows)
+        if self._waiting >= _PENDING_ROWS:
             self._settle()
 
-    def _count_dense(self, codes: Int64s, rows: Rows, width: int, panes: range) -> None:
-        """Counts rows of one profile in neighbouring panes."""
-        if len(panes) == 1:
-            counts = np.bincount(codes.ravel(), minlength=width + 1)
-            self._add(int(rows.entry[0]), panes.start, width, counts, rows.totals.sum(axis=1))
-            return
-        places = width + 1
-        number = rows.pane - panes.start
-        moved = codes + number * places
-        counts = np.bincount(moved.ravel(), minlength=len(panes) * places)
-        for place in np.flatnonzero(np.bincount(number)).tolist():
-            own = counts[place * places : (place + 1) * places]
-            totals = rows.totals[:, number == place].sum(axis=1)
-            self._add(int(rows.entry[0]), panes[place], width, own, totals)
-
-    def _add(self, entry: int, pane: int, width: int, counts: Int64s, totals: Int64s) -> None:
-        counted = self._counted(entry, pane, width)
-        counted.add_dense(counts)
-        counted.totals += totals
-
-    def take(self) -> Iterator[Counted]:
+    def take(self) -> Counted:
         """Everything counted so far, in no particular order; it is forgotten here."""
         self._settle()
-        found, self._found = self._found, {}
-        yield from found.values()
+        few, self._few = self._few, []
+        many, self._many = self._many, {}
+        parts = [*few, self._vectors(many)] if many or not few else few
+        return Counted(
+            np.concatenate([part.entry for part in parts]),
+            np.concatenate([part.pane for part in parts]),
+            np.concatenate([part.sets for part in parts]),
+            np.concatenate([part.totals for part in parts], axis=1),
+            joined_payload([part.payload for part in parts]),
+        )
+
+    def _count(self, codes: Int64s, rows: Rows, width: int, panes: range, sets: int) -> None:
+        """Counts rows of one profile in neighbouring panes."""
+        entry, places = int(rows.entry[0]), width + 1
+        if len(panes) * sets == 1:
+            counts = np.bincount(codes.ravel(), minlength=places)
+            self._add((entry, panes.start, 0), counts, rows.totals)
+            return
+        number = (rows.pane - panes.start) * sets + rows.sets
+        counts = np.bincount((codes + number * places).ravel(), minlength=places)
+        for cell in np.flatnonzero(np.bincount(number)).tolist():
+            own = np.zeros(places, dtype=np.int64)
+            part = counts[cell * places : (cell + 1) * places]
+            own[: len(part)] = part
+            key = (entry, panes[cell // sets], cell % sets)
+            self._add(key, own, rows.totals[:, number == cell])
+
+    def _add(self, key: _Key, counts: Int64s, totals: npt.NDArray[np.int32]) -> None:
+        sums = totals.sum(axis=1, dtype=np.int64)
+        found = self._many.get(key)
+        if found is None:
+            self._many[key] = _Vector(counts, sums)
+        else:
+            found.counts += counts
+            found.totals += sums
 
     def _settle(self) -> None:
         """Sorts the waiting rows into their groups."""
-        for items in self._pending.values():
-            codes = np.concatenate([item.codes for item in items])
-            entry = np.concatenate([item.rows.entry for item in items])
-            pane = np.concatenate([item.rows.pane for item in items])
-            width = np.concatenate([item.width for item in items])
-            totals = np.concatenate([item.rows.totals for item in items], axis=1)
-            order = np.lexsort((pane, entry))
-            entry, pane = entry[order], pane[order]
-            changed = (np.diff(entry, prepend=-1) != 0) | (np.diff(pane, prepend=-1) != 0)
-            starts = np.flatnonzero(changed)
-            sums = np.add.reduceat(totals[:, order], starts, axis=1)
-            by_row = codes[order].astype(np.int64)
-            stops = [*starts[1:].tolist(), len(order)]
-            for number, (start, stop) in enumerate(zip(starts.tolist(), stops, strict=True)):
-                size = int(width[order[start]])
-                counted = self._counted(int(entry[start]), int(pane[start]), size)
-                counted.totals += sums[:, number]
-                self._count(counted, by_row[start:stop].ravel())
+        for values, items in self._pending.items():
+            rows = Rows(
+                np.concatenate([rows.entry for _, rows in items]),
+                np.concatenate([rows.pane for _, rows in items]),
+                np.concatenate([rows.sets for _, rows in items]),
+                np.concatenate([rows.totals for _, rows in items], axis=1),
+            )
+            order = _order(rows)
+            by_row = np.concatenate([codes for codes, _ in items])[order]
+            self._sort_in(by_row, rows.take(order), values)
         self._pending = {}
-        self._rows = 0
+        self._waiting = 0
 
-    def _count(self, counted: Counted, codes: Int64s) -> None:
-        if len(codes) * 2 < counted.width and counted.dense is None and len(counted.codes) < 8:
-            counted.codes.append(codes)
-        else:
-            counted.add_dense(np.bincount(codes, minlength=counted.width + 1))
+    def _sort_in(self, by_row: _Codes, rows: Rows, values: int) -> None:
+        """Counts sorted rows: groups of many at once, those of few all together."""
+        changed = np.diff(rows.entry, prepend=-1) != 0
+        changed |= np.diff(rows.pane, prepend=-1) != 0
+        changed |= np.diff(rows.sets, prepend=-1) != 0
+        starts = np.flatnonzero(changed)
+        sizes = np.diff(starts, append=len(rows))
+        first = rows.take(starts)
+        many = sizes * values * 2 >= self._slots.width[first.entry]
+        if self._many:
+            held = (key in self._many for key in first.triples())
+            many |= np.fromiter(held, np.bool_, len(first))
+        codes = by_row.ravel()
+        bounds = zip(starts[many].tolist(), (starts + sizes)[many].tolist(), strict=True)
+        for (start, stop), key in zip(
+            bounds, first.take(np.flatnonzero(many)).triples(), strict=True
+        ):
+            places = int(self._slots.width[key[0]]) + 1
+            own = np.bincount(codes[start * values : stop * values], minlength=places)
+            self._add(key, own, rows.totals[:, start:stop])
+        if not bool(many.all()):
+            kept = np.repeat(~many, sizes)
+            self._few.append(
+                self._coded(by_row[kept], rows.take(np.flatnonzero(kept)), sizes[~many])
+            )
 
-    def _counted(self, entry: int, pane: int, width: int) -> Counted:
-        key = (entry, pane)
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = Counted(entry, pane, width)
-        return found
+    def _coded(self, by_row: _Codes, rows: Rows, sizes: Int64s) -> Counted:
+        """Sorted rows in groups of `sizes` rows each, as codes."""
+        starts = np.cumsum(sizes) - sizes
+        totals = np.add.reduceat(rows.totals, starts, axis=1, dtype=np.int64)
+        index = by_row + self._slots.base[rows.entry][:, None]
+        places = self._slots.flat.take(index).ravel()
+        length = sizes * by_row.shape[1]
+        carried = places != ABSENT
+        if not bool(carried.all()):
+            length = np.add.reduceat(carried, starts * by_row.shape[1], dtype=np.int64)
+            places = places[carried]
+        first = rows.take(starts)
+        payload = Payload(
+            places,
+            np.zeros(0, dtype=np.int32),
+            starts_of(length, np.ones(len(length), dtype=np.bool_)),
+            np.full(len(length), NONE, dtype=np.int64),
+            length,
+        )
+        entry, sets = first.entry.astype(np.int64), first.sets.astype(np.int64)
+        return Counted(entry, first.pane, sets, totals, payload)
+
+    def _vectors(self, many: dict[_Key, _Vector]) -> Counted:
+        """What was counted as vectors."""
+        keys = np.array(list(many), dtype=np.int64).reshape(-1, 3)
+        length = self._slots.width[keys[:, 0]]
+        starts = starts_of(length, np.ones(len(length), dtype=np.bool_))
+        totals = np.array([vector.totals for vector in many.values()], dtype=np.int64)
+        totals = totals.reshape(-1, len(TOTALS))
+        small = int(totals.max(initial=0)) < np.iinfo(np.int32).max
+        size = int(length.sum())
+        counts = np.empty(size, np.int32) if small else np.empty(size, np.int64)
+        where = zip(keys[:, 0].tolist(), starts.tolist(), many.values(), strict=True)
+        for entry, start, vector in where:
+            codes = self._slots.codes(entry)
+            counts[start : start + len(codes)] = vector.counts[codes]
+        none = np.full(len(length), NONE, dtype=np.int64)
+        payload = Payload(np.zeros(0, dtype=np.uint32), counts, none, starts, length)
+        return Counted(keys[:, 0], keys[:, 1], keys[:, 2], totals.T, payload)
+
+
+def _order(rows: Rows) -> npt.NDArray[np.intp]:
+    """An order in which rows of one entry, pane and set follow each other."""
+    low, least = int(rows.pane.min()), int(rows.entry.min())
+    panes, entries = int(rows.pane.max()) - low + 1, int(rows.entry.max()) - least + 1
+    sets = int(rows.sets.max()) + 1
+    if panes * entries * sets > np.iinfo(np.int64).max:
+        return np.lexsort((rows.sets, rows.pane, rows.entry))
+    key = ((rows.entry - least).astype(np.int64) * panes + (rows.pane - low)) * sets + rows.sets
+    if panes * entries * sets <= np.iinfo(np.uint16).max:
+        key = key.astype(np.uint16)  # sorted by digits, in a fraction of the time
+    return np.argsort(key, kind="stable")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stream.core.pane.spans import Tally
+from stream.core.pane.spans import Counted, Move, Subject, Tally
 from stream.core.pane.window import Range
 from stream.core.records import Group, ModelKey
 
@@ -15,24 +15,27 @@ __all__ = ["Journal"]
 class Journal:
     """Collects changes until `clear`.
 
-    `counted` are rows added, by span, model and profile; `kept` raw groups that wait for a
-    profile; `settled` models whose raw groups are needed no more; `released` spans that no model
-    holds; `touched` models of which anything else changed; `forgotten` models that are gone.
+    `counted` are rows added, by span, subject and what counted them; `kept` raw groups that wait
+    for a profile; `settled` models whose raw groups are needed no more; `released` spans that no
+    subject holds; `moved` are moves noted, `unmoved` subjects whose earlier moves are to be
+    written afresh; `touched` subjects of which anything else changed; `forgotten` those gone.
     """
 
-    counted: dict[Range, dict[tuple[ModelKey, str], Tally]] = field(default_factory=dict)
+    counted: dict[Range, dict[tuple[Subject, Counted], Tally]] = field(default_factory=dict)
     kept: dict[ModelKey, list[Group]] = field(default_factory=dict)
     settled: set[ModelKey] = field(default_factory=set)
     released: set[Range] = field(default_factory=set)
-    touched: set[ModelKey] = field(default_factory=set)
-    forgotten: set[ModelKey] = field(default_factory=set)
+    moved: dict[Subject, list[Move]] = field(default_factory=dict)
+    unmoved: set[Subject] = field(default_factory=set)
+    touched: set[Subject] = field(default_factory=set)
+    forgotten: set[Subject] = field(default_factory=set)
 
-    def count(self, span: Range, model: ModelKey, profile: str, tally: Tally) -> None:
+    def count(self, span: Range, subject: Subject, counted: Counted, tally: Tally) -> None:
         """Notes rows that were added to a span; the tally stays the caller's."""
         held = self.counted.setdefault(span, {})
-        mine = held.get((model, profile))
+        mine = held.get((subject, counted))
         if mine is None:
-            mine = held[model, profile] = Tally()
+            mine = held[subject, counted] = Tally()
         mine.add(tally)
 
     def keep(self, group: Group) -> None:
@@ -43,23 +46,31 @@ class Journal:
         """Notes that none of the model's raw groups are needed any more."""
         self.kept.pop(model, None)
         self.settled.add(model)
-        self.touched.add(model)
+        self.touched.add(Subject(model))
 
     def release(self, span: Range) -> None:
-        """Notes that no model holds the span."""
+        """Notes that no subject holds the span."""
         self.counted.pop(span, None)
         self.released.add(span)
 
-    def forget(self, model: ModelKey) -> None:
-        """Notes that nothing is kept of a model any more."""
-        self.touched.discard(model)
-        self.forgotten.add(model)
+    def move(self, subject: Subject, move: Move) -> None:
+        """Notes rows of closed panes that came."""
+        self.moved.setdefault(subject, []).append(move)
+
+    def unmove(self, subject: Subject) -> None:
+        """Notes that some of a subject's moves are needed no more."""
+        self.moved.pop(subject, None)
+        self.unmoved.add(subject)
+
+    def forget(self, subject: Subject) -> None:
+        """Notes that nothing is kept of a subject any more."""
+        self.touched.discard(subject)
+        self.unmove(subject)
+        self.forgotten.add(subject)
 
     def clear(self) -> None:
         """Forgets everything: it is committed."""
-        self.counted.clear()
-        self.kept.clear()
-        self.settled.clear()
-        self.released.clear()
-        self.touched.clear()
-        self.forgotten.clear()
+        for changes in (self.counted, self.kept, self.moved):
+            changes.clear()
+        for names in (self.settled, self.released, self.unmoved, self.touched, self.forgotten):
+            names.clear()

@@ -1,283 +1,235 @@
-"""The open windows of many models: groups come in, closed windows go out in the order of ends."""
+"""The open windows of many subjects: rows come in, closed windows go out in the order of ends."""
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from stream.core.catalog import Monitors, Profiles
-from stream.core.errors import ProfileError
+from stream.core.catalog import Monitors
 from stream.core.pane.journal import Journal
-from stream.core.pane.spans import CARRY_FOR_MS, MIN_ROWS, UNBINNED, Closed, Move, Spans, Tally
-from stream.core.pane.warmup import WarmUp, binned, unbinned
+from stream.core.pane.spans import (
+    CARRY_FOR_MS,
+    MIN_ROWS,
+    Closed,
+    Counted,
+    Move,
+    Spans,
+    Subject,
+    Tally,
+    total,
+)
 from stream.core.pane.window import Range, last_window, span_of, window_after
-from stream.core.records import Group, ModelKey
-from stream.core.specs import MonitorSpec, Profile
+from stream.core.specs import MonitorSpec
 
-__all__ = ["OpenWindows", "Watched", "WindowEnd"]
+__all__ = ["Extent", "OpenWindows", "Strand", "WindowEnd"]
+
+_IDLE_AFTER_MS = 2 * CARRY_FOR_MS  # longer than any label horizon
+_MOST_SEGMENTS = 1_000  # of one model; observe's own bound is far lower
 
 
 @dataclass(frozen=True, slots=True)
 class WindowEnd:
-    """A closed window that holds rows, with the monitor and the profile in force for it.
+    """A closed window that holds rows, the monitor in force for it and what counts at its end.
 
-    `profile` is the one at the window's end, None during warm-up.
+    `retired` are the starts of the spans that no later window needs, with their rows.
     """
 
-    model: ModelKey
+    subject: Subject
     closed: Closed
-    profile: Profile | None
+    by: Counted | None
     monitor: MonitorSpec
+    retired: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)
-class Watched:
-    """What one task keeps of a model@version's rows.
-
-    `warmed` is the profile that this task warmed up, until it is heard of on `profiles`;
-    `warmed_hash` says that there is one. `due` is the next window that holds rows.
-    """
+class Strand:
+    """What is kept of one subject: its spans, and the next window that holds rows."""
 
     spans: Spans = field(default_factory=Spans)
-    warm: WarmUp = field(default_factory=WarmUp)
-    warmed: Profile | None = None
-    warmed_hash: str = ""
     due: Range | None = None
     span: Range | None = None  # the span used last
 
 
-class OpenWindows:
-    """Rows of many models until their windows are closed.
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far rows reach: the end of the last pane, and of the last window, that holds any."""
 
-    What it gives depends on the groups, their panes and `close`'s order alone. Bounded by the
-    models' open spans and by `idle`; `journal` holds what changed since it was last cleared.
+    pane_ms: int = 0
+    window_ms: int = 0
+
+
+class OpenWindows:
+    """Rows of many subjects until their windows are closed.
+
+    `counted_by` says what counts for a subject's window, None where nothing does. What it gives
+    depends on the rows, their panes and `close`'s order alone. Bounded by the subjects' open
+    spans and by `idle`; `journal` holds what changed since it was last cleared.
     """
 
-    def __init__(self, pane_ms: int, profiles: Profiles, monitors: Monitors) -> None:
+    def __init__(
+        self,
+        pane_ms: int,
+        monitors: Monitors,
+        counted_by: Callable[[Subject, Range, MonitorSpec], Counted | None],
+    ) -> None:
         self._pane_ms = pane_ms
-        self._profiles = profiles
         self._monitors = monitors
-        self._due: list[tuple[int, ModelKey]] = []
+        self._counted_by = counted_by
+        self._due: list[tuple[int, Subject]] = []
         self._held: Counter[Range] = Counter()
-        self._warming: set[ModelKey] = set()
+        self._segments: Counter[str] = Counter()
         self.closed_ms = 0
+        self.last_pane_ms = 0  # the end of the last pane that ever got rows
         self.journal = Journal()
-        self.models: dict[ModelKey, Watched] = {}
+        self.strands: dict[Subject, Strand] = {}
         self.unknown_groups = 0
 
-    def watched(self, model: ModelKey) -> Watched:
-        """What is kept of a model, made if there is nothing yet."""
-        found = self.models.get(model)
+    def strand(self, subject: Subject) -> Strand:
+        """What is kept of a subject, made if there is nothing yet."""
+        found = self.strands.get(subject)
         if found is None:
-            found = self.models[model] = Watched()
+            found = self.strands[subject] = Strand()
+            self._segments[subject.model.model] += 1
         return found
 
-    def find(self, model: ModelKey, content_hash: str) -> Profile | None:
-        """The profile of that content; one that was warmed up here counts before it is heard."""
-        found = self._profiles.find(model, content_hash)
-        if found is None:
-            watched = self.models.get(model)
-            warmed = None if watched is None else watched.warmed
-            return warmed if warmed is not None and warmed.hash == content_hash else None
-        return found
+    def admits(self, subject: Subject) -> bool:
+        """Whether rows of a subject are counted: not those of a model's thousandth segment."""
+        known = not subject.segment or subject in self.strands
+        return known or self._segments[subject.model.model] < _MOST_SEGMENTS
 
-    def add(self, group: Group) -> None:
-        """Adds a group to its pane, which must be open.
-
-        Raw rows are binned if a profile covers their pane, else they wait. Rows binned by a
-        profile that nobody knows count in windows, not in scores.
-        """
-        watched = self.watched(group.model)
-        if group.raw is not None:
-            in_force = self._profile_at(group.model, group.pane_ms)
-            if in_force is None:
-                self.wait(group)
-                self.journal.keep(group)
-                return
-            tally = binned(group, in_force)
-            self._count(group.model, watched, group.pane_ms, in_force.hash, tally)
+    def count(self, subject: Subject, pane_ms: int, counted: Counted, tally: Tally) -> None:
+        """Adds rows to their pane, which must be open. Vectors of another length are refused."""
+        strand = self.strand(subject)
+        span = self.span(subject, pane_ms)
+        width = 0 if tally.counts is None else len(tally.counts)
+        if span.start_ms < strand.spans.since_ms:
             return
-        profile = self.find(group.model, group.profile)
-        tally, counts = unbinned(group), group.count_vector()
-        if profile is None or len(counts) != profile.width:
+        if width and not strand.spans.fits(span, counted, width):
             self.unknown_groups += 1
-            self._count(group.model, watched, group.pane_ms, UNBINNED, tally)
             return
-        tally.counts = counts
-        self._count(group.model, watched, group.pane_ms, group.profile, tally)
+        self.last_pane_ms = max(self.last_pane_ms, pane_ms + self._pane_ms)
+        self.hold(subject, span, counted, tally)
+        self.journal.count(span, subject, counted, tally)
 
-    def note_move(self, model: ModelKey, move: Move) -> None:
+    def note_move(self, subject: Subject, move: Move) -> None:
         """Notes that rows of closed panes came, for the window that receives them."""
-        self.watched(model).spans.moved(move)
-        self.journal.touched.add(model)
+        self.strand(subject).spans.moved(move)
+        self.journal.move(subject, move)
 
-    def hold(self, model: ModelKey, span: Range, profile: str, tally: Tally) -> None:
+    def hold(self, subject: Subject, span: Range, counted: Counted, tally: Tally) -> None:
         """Adds rows to a span without a journal entry, as what is on the changelog already."""
-        watched = self.watched(model)
-        if watched.spans.add(span, profile, tally):
+        strand = self.strand(subject)
+        if strand.spans.add(span, counted, tally):
             self._held[span] += 1
-            self._schedule(model, watched, self.closed_ms)
+            self._schedule(subject, strand, self.closed_ms)
 
-    def wait(self, group: Group) -> None:
-        """Keeps a raw group until there is a profile, without a journal entry."""
-        watched = self.watched(group.model)
-        watched.warm.add(group)
-        self._warming.add(group.model)
-        span = self._span(group.model, watched, group.pane_ms)
-        self.hold(group.model, span, UNBINNED, unbinned(group))
+    def span(self, subject: Subject, pane_ms: int) -> Range:
+        """The span that holds a subject's pane."""
+        strand = self.strand(subject)
+        span = strand.span
+        if span is None or not span.start_ms <= pane_ms < span.end_ms:
+            span = strand.span = span_of(self._monitors, subject.model.model, pane_ms)
+        return span
+
+    def counts(self, subject: Subject, window: Range, by: Counted) -> Tally:
+        """The rows of an open window that `by` counts, corrections included, nothing carried."""
+        strand = self.strands.get(subject)
+        if strand is None:
+            return Tally()
+        return total(Spans.mine(held, by) for held in strand.spans.inside(window))
+
+    def rows(self, subject: Subject, from_ms: int, until_ms: int) -> int:
+        """The rows of the spans that begin in a range and are still open."""
+        strand = self.strands.get(subject)
+        held = {} if strand is None else strand.spans.tallies
+        return sum(
+            tally.rows
+            for span, by in held.items()
+            if from_ms <= span.start_ms < until_ms
+            for tally in by.values()
+        )
 
     def reschedule(self) -> None:
         """To be called when monitors changed, or state was restored."""
         self._due.clear()
-        for model, watched in self.models.items():
-            watched.due = watched.span = None
-            self._schedule(model, watched, self.closed_ms)
-
-    def warm_up(self, closed_ms: int) -> tuple[list[Profile], list[str]]:
-        """Closes panes: profiles of models that have the rows now, and why others failed."""
-        self.closed_ms = closed_ms
-        profiles: list[Profile] = []
-        refused: list[str] = []
-        for model in sorted(self._warming):
-            self._settle(model, self.models[model], profiles, refused)
-        return profiles, refused
+        for subject, strand in self.strands.items():
+            strand.due = strand.span = None
+            self._schedule(subject, strand, self.closed_ms)
 
     def close(self) -> Iterator[WindowEnd]:
-        """The windows that hold rows and end with the closed panes; to be taken to the end."""
+        """The windows that hold rows and end up to `closed_ms`; to be taken to the end.
+
+        Of windows that end together those of a model's segments follow that of all its rows.
+        """
         while self._due and self._due[0][0] <= self.closed_ms:
-            due_ms, model = heapq.heappop(self._due)
-            watched = self.models[model]
-            if watched.due is not None and watched.due.end_ms == due_ms:
-                end = self._close(model, watched, watched.due)
+            due_ms, subject = heapq.heappop(self._due)
+            strand = self.strands[subject]
+            if strand.due is not None and strand.due.end_ms == due_ms:
+                end = self._close(subject, strand, strand.due)
                 if end is not None:
                     yield end
 
-    def idle(self) -> list[ModelKey]:
-        """Models without rows for so long that nothing of them has to be kept."""
-        return [
-            model
-            for model, watched in self.models.items()
-            if not watched.spans.tallies
-            and not watched.warm.panes
-            and self.closed_ms - watched.spans.since_ms > CARRY_FOR_MS + 2 * self._length(model)
-        ]
+    def idle(self, subject: Subject, closed_ms: int) -> bool:
+        """Whether a subject had no rows for so long that nothing of it has to be kept."""
+        strand = self.strands.get(subject)
+        if strand is None:
+            return True
+        length_ms = self._monitors.at(subject.model.model, closed_ms).window_ms
+        silent_ms = closed_ms - strand.spans.since_ms
+        return not strand.spans.tallies and silent_ms > _IDLE_AFTER_MS + 2 * length_ms
 
-    def forget(self, model: ModelKey) -> None:
-        """Drops an idle model."""
-        del self.models[model]
-        self.journal.forget(model)
+    def forget(self, subject: Subject) -> None:
+        """Drops an idle subject."""
+        if self.strands.pop(subject, None) is not None:
+            self._segments[subject.model.model] -= 1
+            self.journal.forget(subject)
 
-    def rows_end_ms(self) -> int:
-        """The end of the last window that holds rows, 0 if there are none."""
-        return max(
-            (
-                last_window(self._monitors, model.model, max(watched.spans.tallies).start_ms).end_ms
-                for model, watched in self.models.items()
-                if watched.spans.tallies
-            ),
-            default=0,
+    def extent(self) -> Extent:
+        """How far rows reach."""
+        ends = (
+            last_window(
+                self._monitors, subject.model.model, max(strand.spans.tallies).start_ms
+            ).end_ms
+            for subject, strand in self.strands.items()
+            if strand.spans.tallies
         )
+        return Extent(self.last_pane_ms, max(ends, default=0))
 
-    def _length(self, model: ModelKey) -> int:
-        return self._monitors.at(model.model, self.closed_ms).window_ms
+    def holds_beyond(self, time_ms: int) -> bool:
+        """Whether spans that end after a time hold rows."""
+        return any(span.end_ms > time_ms for span in self._held)
 
-    def _count(
-        self, model: ModelKey, watched: Watched, pane_ms: int, profile: str, tally: Tally
-    ) -> None:
-        span = self._span(model, watched, pane_ms)
-        if span.start_ms >= watched.spans.since_ms:
-            self.hold(model, span, profile, tally)
-            self.journal.count(span, model, profile, tally)
-
-    def _settle(
-        self, model: ModelKey, watched: Watched, profiles: list[Profile], refused: list[str]
-    ) -> None:
-        """Builds a model's profile if its closed panes have the rows, and bins what waited."""
-        panes = watched.warm.panes
-        waiting = len(panes)
-        while not watched.warmed_hash and (last_ms := self._cut(model, watched)) is not None:
-            try:
-                profile = watched.warm.build(model, last_ms, last_ms + self._pane_ms)
-            except ProfileError as problem:
-                refused.append(f"{model} could not be warmed up: {problem}")
-            else:
-                watched.warmed, watched.warmed_hash = profile, profile.hash
-                profiles.append(profile)
-            self._give_up(model, watched, [pane for pane in panes if pane <= last_ms])
-        for pane_ms in sorted(panes):
-            in_force = self._profile_at(model, pane_ms)
-            if in_force is not None:
-                self._bin(model, watched, pane_ms, in_force)
-        if watched.warmed_hash or self._profile_at(model, self.closed_ms) is not None:
-            self._give_up(model, watched, [pane for pane in panes if pane < self.closed_ms])
-        if len(panes) < waiting:
-            self.journal.settle(model)
-            for group in (group for pane_ms in panes for group in watched.warm.groups(pane_ms)):
-                self.journal.keep(group)
-        if not panes:
-            self._warming.discard(model)
-
-    def _cut(self, model: ModelKey, watched: Watched) -> int | None:
-        closed_ms = self.closed_ms
-        return watched.warm.cut(
-            lambda pane_ms: pane_ms < closed_ms and self._profile_at(model, pane_ms) is None,
-            lambda pane_ms: self._monitors.at(model.model, pane_ms).warmup_rows,
-        )
-
-    def _give_up(self, model: ModelKey, watched: Watched, panes: list[int]) -> None:
-        """Panes that will never be binned: their rows count in windows, not in scores."""
-        for pane_ms in panes:
-            span = self._span(model, watched, pane_ms)
-            for group in watched.warm.panes[pane_ms]:
-                if span.start_ms >= watched.spans.since_ms:
-                    self.journal.count(span, model, UNBINNED, unbinned(group))
-            watched.warm.drop(pane_ms)
-
-    def _bin(self, model: ModelKey, watched: Watched, pane_ms: int, profile: Profile) -> None:
-        span = self._span(model, watched, pane_ms)
-        for group in watched.warm.groups(pane_ms):
-            if watched.spans.take_out(span, unbinned(group)):
-                self._count(model, watched, pane_ms, profile.hash, binned(group, profile))
-        watched.warm.drop(pane_ms)
-
-    def _close(self, model: ModelKey, watched: Watched, window: Range) -> WindowEnd | None:
-        monitor = self._monitors.at(model.model, window.start_ms)
-        profile = self._profile_at(model, window.end_ms - self._pane_ms)
-        closed = watched.spans.close(window, profile, monitor.min_rows)
-        following = window_after(self._monitors, model.model, window.end_ms)
-        carried = profile.hash if profile and closed and closed.reason == MIN_ROWS else None
-        for span in watched.spans.retire(following.start_ms, carried):
+    def _close(self, subject: Subject, strand: Strand, window: Range) -> WindowEnd | None:
+        model = subject.model.model
+        monitor = self._monitors.at(model, window.start_ms)
+        by = self._counted_by(subject, window, monitor)
+        closed = strand.spans.close(window, by, monitor.min_rows)
+        following = window_after(self._monitors, model, window.end_ms)
+        moves = len(strand.spans.moves)
+        carried = by if closed and closed.reason == MIN_ROWS else None
+        retired = strand.spans.retire(following.start_ms, carried)
+        for span, _ in retired:
             self._held[span] -= 1
             if not self._held[span]:
                 del self._held[span]
                 self.journal.release(span)
-        self.journal.touched.add(model)
-        watched.due = None
-        self._schedule(model, watched, window.end_ms)
-        return None if closed is None else WindowEnd(model, closed, profile, monitor)
+        if len(strand.spans.moves) < moves:
+            self.journal.unmove(subject)
+        self.journal.touched.add(subject)
+        strand.due = None
+        self._schedule(subject, strand, window.end_ms)
+        if closed is None:
+            return None
+        starts = tuple((span.start_ms, rows) for span, rows in retired)
+        return WindowEnd(subject, closed, by, monitor, starts)
 
-    def _schedule(self, model: ModelKey, watched: Watched, after_ms: int) -> None:
-        if not watched.spans.tallies:
+    def _schedule(self, subject: Subject, strand: Strand, after_ms: int) -> None:
+        if not strand.spans.tallies:
             return
-        first_ms = max(after_ms, min(watched.spans.tallies).start_ms)
-        due = window_after(self._monitors, model.model, first_ms)
-        if watched.due is None or due.end_ms != watched.due.end_ms:
-            watched.due = due
-            heapq.heappush(self._due, (due.end_ms, model))
-
-    def _span(self, model: ModelKey, watched: Watched, pane_ms: int) -> Range:
-        span = watched.span
-        if span is None or not span.start_ms <= pane_ms < span.end_ms:
-            span = watched.span = span_of(self._monitors, model.model, pane_ms)
-        return span
-
-    def _profile_at(self, model: ModelKey, pane_ms: int) -> Profile | None:
-        """The profile in force; one that this task warmed up itself counts before it is heard."""
-        found = self._profiles.at(model, pane_ms)
-        if found is not None and not found.warmed_up:
-            return found
-        watched = self.models.get(model)
-        warmed = None if watched is None else watched.warmed
-        return warmed if warmed is not None and warmed.effective_from_ms <= pane_ms else found
+        first_ms = max(after_ms, min(strand.spans.tallies).start_ms)
+        due = window_after(self._monitors, subject.model.model, first_ms)
+        if strand.due is None or due.end_ms != strand.due.end_ms:
+            strand.due = due
+            heapq.heappush(self._due, (due.end_ms, subject))

@@ -82,7 +82,14 @@ class WarmUp:
 
 def unbinned(group: Group) -> Tally:
     """The group's rows, without counts."""
-    return Tally(group.rows, group.feature_rows, group.late_rows, group.unknown_features)
+    return Tally(
+        group.rows,
+        group.feature_rows,
+        group.late_rows,
+        group.unknown_features,
+        duplicate_rows=group.duplicate_rows,
+        unkept_rows=group.unkept_rows,
+    )
 
 
 def binned(group: Group, profile: Profile) -> Tally:
@@ -90,9 +97,9 @@ def binned(group: Group, profile: Profile) -> Tally:
     if group.raw is None:
         raise ValueError(f"the group of {group.model} at {group.pane_ms} is not raw")
     found = bin_raw(group.raw, profile)
-    return Tally(
-        group.rows, group.feature_rows, group.late_rows, found.unknown_features, found.counts
-    )
+    tally = unbinned(group)
+    tally.unknown_features, tally.counts = found.unknown_features, found.counts
+    return tally
 
 
 def _pack(values: list[Scalar]) -> _Column:

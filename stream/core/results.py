@@ -1,0 +1,112 @@
+"""What closed windows say: data windows, performance windows, and what they did to incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stream.core.labels import LabelSpec
+from stream.core.pane.past import Stood
+from stream.core.pane.spans import Closed, Subject
+from stream.core.score import VariableScores
+from stream.core.score.performance import Breach, Estimate
+from stream.core.signal.incident import Change, IncidentKind
+from stream.core.specs import MonitorSpec, Profile
+
+__all__ = [
+    "Coverage",
+    "DataResult",
+    "PerformanceResult",
+    "Signal",
+    "Silence",
+    "WindowResult",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What a window did to an incident, and the limits it crossed.
+
+    `cites` are the drift incidents that were open at the window's end.
+    """
+
+    kind: IncidentKind
+    change: Change
+    breaches: tuple[Breach, ...] = ()
+    cites: tuple[Stood, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """An incident that was resolved because its subject had no scored window for so long."""
+
+    subject: Subject
+    kind: IncidentKind
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Outcomes that became known and predictions made, both from `from_ms` to a window's end.
+
+    `sample` is the share of predictions whose labels are looked for; the share covered is of
+    these. None where no predictions are known.
+    """
+
+    outcomes: int
+    predictions: int
+    sample: float
+    from_ms: int
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DataResult:
+    """A closed window of predictions and features.
+
+    `profile` is the one in force at the window's end, None during warm-up; `scores` is empty,
+    and `drift_share` None, where the window isn't scored. `breaches` are limits crossed, by the
+    kind of incident that they lead to.
+    """
+
+    subject: Subject
+    closed: Closed
+    profile: Profile | None
+    monitor: MonitorSpec
+    scores: tuple[VariableScores, ...] = ()
+    drift_share: float | None = None
+    dirty: bool = False
+    estimated: Mapping[str, Estimate] = field(default_factory=dict)
+    serving: Mapping[str, Estimate] = field(default_factory=dict)
+    breaches: Mapping[IncidentKind, tuple[Breach, ...]] = field(default_factory=dict)
+    signals: tuple[Signal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceResult:
+    """A closed window of outcomes.
+
+    `spec` says how labels were read at the window's end, None where nothing did. `metrics` is
+    empty where the window isn't scored. `estimated` is what the data window of the same range
+    expected, `residual` the realised value less that. `reference` are the profile's own metrics.
+    `fairness` compares the groups of protected segments, in the window of all rows.
+    """
+
+    subject: Subject
+    closed: Closed
+    spec: LabelSpec | None
+    profile: Profile | None
+    monitor: MonitorSpec
+    coverage: Coverage
+    metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    delay: Mapping[str, float] = field(default_factory=dict)
+    estimated: Mapping[str, Estimate] = field(default_factory=dict)
+    residual: Mapping[str, float] = field(default_factory=dict)
+    reference: Mapping[str, float] = field(default_factory=dict)
+    fairness: Mapping[str, Estimate] = field(default_factory=dict)
+    dirty: bool = False
+    breaches: Mapping[IncidentKind, tuple[Breach, ...]] = field(default_factory=dict)
+    signals: tuple[Signal, ...] = ()
+
+
+WindowResult = DataResult | PerformanceResult
