@@ -17,6 +17,7 @@ from types import FrameType
 
 from stream.adapters.kafka.topics import Ensured, ensure_topics
 from stream.adapters.metrics import Metrics
+from stream.adapters.monitors import default_monitor
 from stream.adapters.registry import RegistryClient
 from stream.agents.detect.agent import DetectAgent, DetectSettings
 from stream.agents.observe.agent import ObserveAgent, ObserveSettings
@@ -243,6 +244,9 @@ def _observe(settings: Settings, partitions: Mapping[str, int], metrics: Metrics
             max_clock_skew_ms=settings.max_clock_skew,
         ),
         max_invalid_share=settings.max_invalid_share,
+        max_pending=settings.max_pending,
+        max_waiting=settings.max_waiting,
+        monitor=default_monitor(settings.pane),
     )
     return ObserveAgent(observe, registry, metrics.observe)
 

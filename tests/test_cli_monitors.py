@@ -12,7 +12,9 @@ import pytest
 
 from stream.cli.application import run
 from stream.cli.deployment import parse_time
+from stream.cli.monitor_words import said
 from stream.core.errors import ConfigError
+from stream.core.rules import LabelRule, MetricRule, SegmentRule
 from tests.conftest import Kafka
 from tests.kafka_io import Record, create_topic, produce_all, read_all
 
@@ -79,6 +81,19 @@ def test_apply_and_monitors(kafka: Kafka, unique: str, command: Command, tmp_pat
     ]
     command("monitors")
     command("monitors", "--model", "unknown")
+
+
+def test_garbage_on_the_topic_hides_no_monitor(
+    kafka: Kafka, unique: str, command: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "monitors.yaml"
+    file.write_text("{model: a, window: 30m, segment_by: [age > 3], labels: none}\n")
+    command("apply", "-f", str(file))
+    produce_all(kafka.bootstrap_servers, unique + "monitors", [Record(b"garbage", b"a")])
+    (shown, _) = command("monitors", "--json")
+    assert (shown["model"], shown["window_ms"]) == ("a", HOUR // 2)
+    (again,) = command("apply", "-f", str(file), "--json")
+    assert again["state"] == "unchanged"
 
 
 def test_apply_refuses(kafka: Kafka, unique: str, command: Command, tmp_path: Path) -> None:
@@ -175,3 +190,25 @@ def test_times_are_read() -> None:
     assert parse_time("1970-01-01T01:00Z") == parse_time("1970-01-01 01:00") == HOUR
     with pytest.raises(ConfigError, match="no time"):
         parse_time("soon")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (LabelRule(wanted=False), "none"),
+        (LabelRule(), "as the profile says, 7d"),
+        (
+            LabelRule(kind="binary", classes=("no", "yes"), horizon_ms=90_000, sample=0.05),
+            "binary, classes no yes, 90s, sample 0.05",
+        ),
+        ((SegmentRule("age >= 65"), SegmentRule("country")), "age >= 65, country"),
+        ((SegmentRule("sex", ("F", "M"), True, "M"),), "sex (F M) protected against M"),
+        ({"f1": MetricRule(max_drop=0.05, point=True)}, "f1 max_drop 0.05 by the value alone"),
+        ({"tpr": MetricRule(0.1, 0.9)}, "tpr min 0.1 max 0.9"),
+        ({}, "{}"),
+        ((), "[]"),
+        (0.5, "0.5"),
+    ],
+)
+def test_rules_are_said_in_words(value: object, words: str) -> None:
+    assert said(value) == words

@@ -26,6 +26,7 @@ from stream.cli.deployment import (
     models_with_windows,
     parse_time,
 )
+from stream.cli.monitor_words import length, said
 from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import instant, print_json, print_table, say
 from stream.cli.reading import connection
@@ -160,7 +161,7 @@ def _report(plan: _Plan, pane_ms: int, *, json: bool, dry_run: bool) -> None:
     would = " (dry run: nothing was sent)" if dry_run else ""
     print(f"{plan.model}: {state}, {when}{would}")
     for name, (before, after) in differences.items():
-        print(f"  {name}: {_said(before)} -> {_said(after)}")
+        print(f"  {name}: {said(before)} -> {said(after)}")
 
 
 def _differences(before: MonitorSpec, after: MonitorSpec) -> dict[str, tuple[object, object]]:
@@ -204,8 +205,8 @@ def monitors(
                 spec.model,
                 state,
                 instant(spec.effective_from_ms) if spec.effective_from_ms else "the beginning",
-                _length(spec.window_ms),
-                _length(spec.hop_ms),
+                length(spec.window_ms),
+                length(spec.hop_ms),
                 f"{spec.min_rows:,}",
                 spec.score if spec.threshold is None else f"{spec.score} > {spec.threshold:g}",
                 f"{spec.drift_share:g}",
@@ -220,7 +221,7 @@ def _more(spec: MonitorSpec) -> str:
     """What differs from the defaults and has no column of its own."""
     shown = {"window_ms", "hop_ms", "min_rows", "score", "threshold", "drift_share", "features"}
     told = [
-        f"{name} {_said(after)}"
+        f"{name} {said(after)}"
         for name, (_, after) in _differences(MonitorSpec(), spec).items()
         if name not in shown
     ]
@@ -233,15 +234,3 @@ def _plain(spec: MonitorSpec) -> dict[str, object]:
     record: dict[str, object] = orjson.loads(encode_monitors((spec,)))
     record.pop("history")
     return record
-
-
-def _said(value: object) -> str:
-    return orjson.dumps(value, default=str).decode()
-
-
-def _length(milliseconds: int) -> str:
-    """A duration in the largest unit that divides it."""
-    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)):
-        if milliseconds % size == 0:
-            return f"{milliseconds // size}{unit}"
-    return f"{milliseconds}ms"
