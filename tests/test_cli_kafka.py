@@ -143,8 +143,8 @@ def test_a_table_of_labels_is_produced(
     else:
         path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
     given = ("--id-column", "request", "--label-column", "repaid", "--time-column", "known_at")
-    given = (*given, "--model-column", "whose", "--format", row_format)
-    [sent] = command("produce", "--labels", str(path), *given)
+    whose = ("--model-column", "whose", "--format", row_format)
+    [sent] = command("produce", "--labels", str(path), *given, *whose)
     assert (sent["labels"], sent["left_out"]) == (90, 10)
     labels = _labels_of(kafka, f"{unique}labels", row_format)
     for row in rows:
@@ -155,7 +155,7 @@ def test_a_table_of_labels_is_produced(
         assert label["label"] == row["repaid"]
         assert label["event_time_ms"] == row["known_at"]
         assert label.get("model") == row["whose"]
-    [again] = command("produce", "--labels", str(path), *given, "--retract")
+    [again] = command("produce", "--labels", str(path), *given, *whose, "--retract")
     assert (again["labels"], again["left_out"]) == (100, 0)
     assert _labels_of(kafka, f"{unique}labels", row_format)["row-0"]["label"] is None
 

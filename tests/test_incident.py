@@ -26,7 +26,8 @@ Judged = tuple[History, tuple[Change, ...]]
 
 def run(spec: MonitorSpec, said: str, model: ModelKey = CREDIT) -> tuple[list[str], list[Change]]:
     """Windows of 10 ms: `x` dirty, `X` dirty with a share of 0.9, `.` clean; what happened."""
-    history, told, changes = History(), [], []
+    history, told = History(), []
+    changes: list[Change] = []
     for number, letter in enumerate(said):
         share = {"x": 0.3, "X": 0.9, ".": 0.0}[letter]
         severity = severity_of(spec, share)
