@@ -119,8 +119,11 @@ class Arena:
 
     def slots_of(self, bucket: Bucket, start: int = 0, stop: int | None = None) -> Slots:
         """The slots of a bucket's rows from ordinal `start` to `stop`."""
-        ordinals = np.arange(start, bucket.rows if stop is None else stop, dtype=np.int64)
-        return self.slots_at(bucket, ordinals)
+        stop = bucket.rows if stop is None else stop
+        skipped = start >> _SHIFT  # a bucket has many extents, and mostly the last is wanted
+        ordinals = np.arange(start - (skipped << _SHIFT), stop - (skipped << _SHIFT))
+        extents = np.array(bucket.extents[skipped:], dtype=np.int64)
+        return (extents.take(ordinals >> _SHIFT) << _SHIFT) | (ordinals & _MASK)
 
     def slots_at(self, bucket: Bucket, ordinals: Int64s) -> Slots:
         """The slots of a bucket's rows by ordinal."""

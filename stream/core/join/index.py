@@ -53,7 +53,10 @@ class Index:
 
         Returns the number of the id, the slot and a copy of the row of each, in the ids' order.
         """
-        found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, self._arena.layout))]
+        arena = self._arena
+        first, followed = ids[:, 0], arena.column("next")
+        leading = arena.words[:, 0]
+        whose, where = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
         who = np.arange(len(ids))
         heads = self._heads.take(self._bucket(hash_ids(ids)))
         while True:
@@ -61,19 +64,19 @@ class Index:
             if not len(here):
                 break
             who, slots = who.take(here), heads.take(here).astype(np.int64)
-            rows = self._arena.take(slots)
-            mine = ids.take(who, axis=0)
-            same = (rows["ids"][:, 0] == mine[:, 0]) & (rows["ids"][:, 1] == mine[:, 1])
-            same &= self._arena.task_of(slots) == task.take(who)
-            hits = np.flatnonzero(same)
-            if len(hits):
-                found.append((who.take(hits), slots.take(hits), rows.take(hits)))
-            heads = rows["next"]
-        if len(found) == 2:
-            return found[1]
-        who, slots, rows = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        order = np.argsort(who, kind="stable")  # few ascending runs, which it merges
-        return who.take(order), slots.take(order), rows.take(order)
+            hits = np.flatnonzero(leading[slots] == first[who])
+            whose.append(who.take(hits))
+            where.append(slots.take(hits))
+            heads = followed[slots]
+        numbers, slots = np.concatenate(whose), np.concatenate(where)
+        order = np.argsort(numbers, kind="stable")  # few ascending runs, which it merges
+        numbers, slots = numbers.take(order), slots.take(order)
+        rows = arena.take(slots)
+        same = rows["ids"][:, 1] == ids[:, 1][numbers]
+        same &= arena.task_of(slots) == task.take(numbers)
+        if same.all():
+            return numbers, slots, rows
+        return numbers[same], slots[same], rows[same]
 
     def add(self, slots: Slots, ids: Ids) -> None:
         """Takes in rows that the arena holds and the index doesn't yet."""
