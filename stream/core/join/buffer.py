@@ -28,7 +28,7 @@ __all__ = ["JoinBuffer", "JoinRules", "LabelsJoined", "PredictionsJoined"]
 _HOUR_MS = 3_600_000
 _NEVER = np.iinfo(np.int64).min
 _SETTLED = ("bits", "delay_low", "delay_high", "state")  # what labels write to a prediction
-_PIECE = 1 << 15  # rows at a time, so that what is computed of them stays in the cache
+_PIECE = 1 << 14  # rows at a time, so that what is computed of them stays in the cache
 _AT_ONCE = 200_000  # rows forgotten in one call, about: a jump of time must not stall
 
 
