@@ -258,7 +258,8 @@ class Group:
     rows: `counts`, the profile's or ledger's flat vector (`width` int64; of corrections also
     below zero); `codes`, few rows as indices into that vector, one a counted value; `raw`, the
     columns of a RawBatch and, named CARRIES_COLUMN, the rows' carries bits. `late_rows` came
-    after their pane passed. `duplicate_rows` are predictions that were there before and aren't
+    after their pane passed. Of corrections `feature_rows` are the outcomes taken out, and `rows`
+    may be below zero. `duplicate_rows` are predictions that were there before and aren't
     counted elsewhere; `unkept_rows` are counted, but their labels will find no prediction.
     """
 

@@ -74,14 +74,14 @@ class Outcome:
 
 
 class _Sheet:
-    """A ledger's vectors for G groups, filled a part at a time; two more places at the end."""
+    """A ledger's vectors for G groups, filled a part at a time; three more places at the end."""
 
     def __init__(self, ledger: Ledger, groups: int, rows: Outcome, group: Int64s) -> None:
         self._ledger = ledger
         self._groups = groups
         self._group = group
         self._sign = np.where(rows.out, -1.0, 1.0) if bool(rows.out.any()) else None
-        self.cells = np.zeros((groups, ledger.width + 2), dtype=np.int64)
+        self.cells = np.zeros((groups, ledger.width + 3), dtype=np.int64)
 
     def count(self, part: Part, place: Int64s, rows: Int64s | None = None) -> None:
         """Counts each row (of `rows`) at its place, an index into the part laid flat."""
@@ -132,7 +132,8 @@ class _Sheet:
 def count_outcomes(
     spec: LabelSpec, ledger: Ledger, rows: Outcome
 ) -> Iterator[tuple[tuple[int, int, Kind], Int64s]]:
-    """Each (set, pane, kind) of the rows with its vector: the ledger's, then rows and late rows.
+    """Each (set, pane, kind) of the rows with its vector: the ledger's, then the rows
+    that are taken out (below zero, as they are), rows and late rows.
 
     Of very many rows a key may come more than once.
     """
@@ -176,6 +177,8 @@ def _groups(rows: Outcome) -> tuple[list[tuple[int, int, Kind]], Int64s]:
 
 def _sheet(spec: LabelSpec, ledger: Ledger, groups: int, rows: Outcome, group: Int64s) -> Int64s:
     sheet = _Sheet(ledger, groups, rows, group)
+    if bool(rows.out.any()):
+        sheet.total(-3, rows.out)
     sheet.total(-2, None)
     sheet.total(-1, rows.late)
     sheet.count(Part.DELAYS, DELAYS.bin_of(rows.delay_ms))

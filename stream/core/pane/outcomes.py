@@ -102,13 +102,13 @@ class OutcomeFold:
 
     def _group(self, key: tuple[ModelKey, int, Kind, str, str], vector: Int64s) -> Group:
         model, pane, kind, segment, profile = key
-        counts, rows, late = vector[:-2], int(vector[-2]), int(vector[-1])
+        counts, (out, rows, late) = vector[:-3], vector[-3:].tolist()
         return Group(
             model,
             profile,
             pane * self._pane_ms,
             rows,
-            0,
+            -out,
             late,
             0,
             counts,

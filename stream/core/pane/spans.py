@@ -112,7 +112,7 @@ class Closed:
 
     `totals` counts all its rows, whatever they were binned by. `scored_from_ms` is set where
     earlier windows' rows are in `counts`; `scored_rows` is how many rows are. `served` is the
-    window's serving vector. `corrections` are the labels that changed an outcome counted here.
+    window's serving vector. `corrections` are the outcomes of it that later labels took out.
     """
 
     window: Range
