@@ -6,15 +6,18 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import orjson
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.local import KafkaUnavailableError, LocalKafka
+from stream.cli.application import run
 
 OwnKafka = Callable[..., LocalKafka]
+Command = Callable[..., list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +82,15 @@ def own_kafka() -> Iterator[OwnKafka]:
 def unique() -> str:
     """A prefix that no other test's topics, groups or models have: `f"{unique}predictions"`."""
     return f"test-{uuid.uuid4().hex[:12]}."
+
+
+@pytest.fixture
+def command(kafka: Kafka, unique: str, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command with --json on this test's prefix; returns what it printed, by lines."""
+
+    def call(*arguments: str) -> list[Any]:
+        shared = ["-b", kafka.bootstrap_servers, "--topic-prefix", unique, "--json"]
+        assert run([*arguments, *shared]) == 0, capsys.readouterr().err
+        return [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return call

@@ -74,6 +74,10 @@ def _timed(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def _rows(table: pd.DataFrame) -> Iterator[Any]:
+    yield from table.itertuples()
+
+
 def _predictions(table: pd.DataFrame) -> list[Record]:
     return [
         Record(
@@ -90,7 +94,7 @@ def _predictions(table: pd.DataFrame) -> list[Record]:
             ),
             row.id.encode(),
         )
-        for row in table.itertuples()
+        for row in _rows(table)
     ]
 
 
@@ -108,7 +112,7 @@ def _labels(table: pd.DataFrame) -> list[Record]:
             ),
             row.id.encode(),
         )
-        for row in both.itertuples()
+        for row in _rows(both)
     ]
 
 
@@ -141,9 +145,9 @@ def test_windows_of_late_and_repeated_labels_equal_scikit_learn(
     )
     deployment.stop()
     found = {window["start_ms"] // DAY_MS: window for window in _performance(deployment)}
-    expected = table.groupby("day")
-    assert sorted(found) == sorted(expected.groups)
-    for day, rows in expected:
+    expected = {int(day): rows for day, rows in table.groupby(table["day"].astype(int))}
+    assert sorted(found) == sorted(expected)
+    for day, rows in expected.items():
         window = found[day]
         assert window["rows"] == len(rows)
         if len(rows) >= 100 and window["scored_from_ms"] is None:
