@@ -38,7 +38,6 @@ __all__ = ["Advance", "Detection", "Folded"]
 
 _DAY_MS = 86_400_000
 
-
 _Groups = tuple[str, dict[str, Int64s]]  # the segment to compare with, vectors by segment
 
 
@@ -117,7 +116,7 @@ class Detection:
             frontier = self.frontier if of_rows else self.outcome_frontier
             if group.pane_ms < frontier.closed_ms:
                 if group.kind is Kind.CORRECTION:
-                    late += _corrections(group) if not group.segment else 0
+                    late += 0 if group.segment else max(group.feature_rows, group.rows)
                     continue
                 if not group.segment and group.kind is not Kind.SERVING:
                     self._note_moves(group, partial, frontier)
@@ -158,8 +157,8 @@ class Detection:
         subject = Subject(group.model, group.segment)
         if not self.outcomes.admits(subject):
             return
-        rows, late, corrections = group.rows, group.late_rows, _corrections(group)
-        tally = Tally(rows, corrections, late, counts=group.count_vector())
+        numbers = (group.rows, group.feature_rows, group.late_rows)
+        tally = Tally(*numbers, counts=group.count_vector())
         self.outcomes.count(subject, group.pane_ms, Counted(group.kind, group.profile), tally)
 
     def _forget(self) -> Iterator[Silence]:
@@ -257,8 +256,3 @@ class Detection:
 
 def _late(group: Group) -> int:
     return max(group.rows, group.feature_rows)
-
-
-def _corrections(group: Group) -> int:
-    """How many labels changed an outcome of a group; at least as many as its rows say."""
-    return max(group.feature_rows, abs(group.rows)) if group.kind is Kind.CORRECTION else 0
