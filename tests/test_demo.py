@@ -16,15 +16,18 @@ from rich.console import Console
 
 from stream.cli.demo.broker import embedded_broker, own_prefix, removed_afterwards
 from stream.cli.demo.example import ExampleTraffic
+from stream.cli.demo.late_labels import LateLabels
 from stream.cli.demo.play import Plan, play
 from stream.cli.demo.run import QUICK
 from stream.cli.demo.scene import Scene
-from stream.cli.demo.screen import LiveScreen, PlainScreen, summary
+from stream.cli.demo.screen import LiveScreen, PlainScreen, picture, summary
 from stream.cli.demo.shapes import axis_of, bars, shape
 from stream.cli.demo.table import TableTraffic
 from stream.cli.demo.traffic import Traffic
+from stream.cli.demo.verdict import performance_line, verdict
+from stream.core.baseline import with_metrics
 from stream.core.errors import InputError
-from stream.core.pane.reference import build_profile
+from stream.core.pane.reference import LabelColumn, build_profile
 from stream.core.records import ModelKey
 from stream.core.specs import CategoricalVariable, NumericVariable
 from stream.settings import load_settings
@@ -43,8 +46,26 @@ def _console(*, terminal: bool = False) -> tuple[Console, Callable[[], str]]:
 
 
 def _scene() -> Scene:
-    profile = build_profile(ModelKey("m", ""), ExampleTraffic().reference.columns())
+    profile = build_profile(ModelKey("m", ""), ExampleTraffic().reference.chunk.columns())
     return Scene(profile, "here", "it changes")
+
+
+def _labelled_scene() -> Scene:
+    traffic = ExampleTraffic()
+    columns, labels = traffic.reference.chunk.columns(), traffic.reference.labels
+    assert labels is not None
+    label = LabelColumn(labels, positive="approve")
+    profile = with_metrics(build_profile(ModelKey("m", ""), columns, label=label), columns, labels)
+    return Scene(profile, "here", "it changes")
+
+
+def _performance(value: float, estimated: float) -> dict[str, Any]:
+    return {
+        "model": "m", "version": "", "kind": "performance", "start_ms": 5_000, "end_ms": 10_000,
+        "rows": 900, "scored": True, "coverage": 0.5,
+        "metrics": {"accuracy": {"value": value, "low": value - 0.02, "high": value + 0.02}},
+        "estimated": {"accuracy": {"value": estimated, "low": None, "high": None}},
+    }  # fmt: skip
 
 
 def _window(scene: Scene, *, drifted: bool) -> dict[str, Any]:
@@ -95,8 +116,24 @@ def test_the_example_is_the_same_each_time() -> None:
     first, second = one.take(100, 0.5), two.take(100, 0.5)
     assert first is not None
     assert second is not None
-    for name, column in first.columns().items():
-        assert column.tolist() == pytest.approx(second.columns()[name].tolist(), nan_ok=True)
+    for name, column in first.chunk.columns().items():
+        assert column.tolist() == pytest.approx(second.chunk.columns()[name].tolist(), nan_ok=True)
+    assert first.labels == second.labels
+
+
+def test_the_examples_model_is_calibrated_until_the_change_and_worse_after() -> None:
+    traffic = ExampleTraffic()
+    right = {}
+    for moved in (0.0, 0.7):
+        rows = traffic.take(40_000, moved)
+        assert rows is not None
+        truth = np.array(rows.labels) == "approve"
+        score = np.asarray(rows.chunk.score)
+        right[moved] = float(np.mean(truth == (score >= 0.5)))
+        expected = float(np.mean(np.maximum(score, 1 - score)))
+        assert (abs(right[moved] - expected) < 0.01) == (moved == 0.0)
+    assert right[0.0] > 0.75
+    assert right[0.7] < right[0.0] - 0.1
 
 
 def _write(path: Path, **columns: object) -> Path:
@@ -111,12 +148,96 @@ def test_a_table_gives_its_rows_in_order(tmp_path: Path) -> None:
     assert (table.model.model, table.total, len(table.reference)) == ("shop", 5, 9)
     assert table.left_out == ["features.only_here"]
     taken = [table.take(2, 0.0) for _ in range(4)]
-    assert [None if c is None else list(c.features["x"]) for c in taken] == [
+    assert [None if c is None else list(c.chunk.features["x"]) for c in taken] == [
         [0, 1],
         [2, 3],
         [4],
         None,
     ]
+
+
+def test_a_table_gives_its_labels_where_the_reference_has_some_too(tmp_path: Path) -> None:
+    data = _write(tmp_path / "data.parquet", x=[1, 2, 3], label=[0, None, 1])
+    reference = _write(tmp_path / "reference.parquet", x=[1, 2], label=[1, 0])
+    without = _write(tmp_path / "without.parquet", x=[1, 2])
+    table = TableTraffic(data, reference)
+    assert table.reference.labels == [1, 0]
+    first, second = table.take(2, 0.0), table.take(2, 0.0)
+    assert first is not None
+    assert second is not None
+    assert (first.labels, second.labels) == ([0, None], [1])
+    for pair in ((data, without), (without, reference)):
+        table = TableTraffic(*pair)
+        rows = table.take(2, 0.0)
+        assert rows is not None
+        assert (rows.labels, table.reference.labels) == (None, None)
+
+
+class _Logged:
+    """What a LabelLogger was given."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, object]] = []
+
+    def log_columns(self, ids: list[str], labels: list[object]) -> None:
+        self.rows += zip(ids, labels, strict=True)
+
+
+def test_labels_come_late_and_in_the_order_they_are_due() -> None:
+    logged = _Logged()
+    late = LateLabels(logged, 3.0, 8.0)  # type: ignore[arg-type]  # what is used of a logger
+    late.hold([f"{n}" for n in range(100)], [None if n == 7 else n for n in range(100)], 10.0)
+    late.send_due(12.9)
+    assert logged.rows == []
+    late.send_due(15.0)
+    assert 10 < late.sent == len(logged.rows) < 90
+    late.send_due(18.0)
+    assert sorted(value for _, value in logged.rows) == [n for n in range(100) if n != 7]  # type: ignore[type-var]  # integers
+    assert len(late) == 0
+
+
+def test_the_verdict_says_whether_the_drift_did_harm() -> None:
+    assert verdict(_scene()) == "Whether it does harm isn't known: there are no labels."
+    assert performance_line(_scene()) == ""
+    scene = _labelled_scene()
+    assert "labels come later" in performance_line(scene)
+    assert "too few labels have come" in verdict(scene)
+    reference = dict(scene.profile.outcome.metrics)["accuracy"] if scene.profile.outcome else 0.0
+    scene.hear_window(_performance(reference, reference))
+    assert verdict(scene).startswith(f"No harm seen: accuracy is {reference:.3f} [")
+    scene.tick(20.0, 100)
+    scene.hear_alert({"state": "opened", "kind": "drift", "summary": "", "severity": "warning"})
+    scene.tick(31.0, 100)
+    harm = {"state": "opened", "kind": "performance", "summary": "worse", "severity": "critical"}
+    scene.hear_alert(harm)
+    scene.hear_window(_performance(0.6, reference))
+    assert (scene.counted, scene.outcomes, scene.closed, scene.heard) == (0, 1800, 0, 2)
+    assert "by labels 0.600 [0.580, 0.620]" in performance_line(scene)
+    said = verdict(scene)
+    assert said.startswith("It did harm: by its labels accuracy is 0.600 [0.580, 0.620], and was")
+    assert "Labels told it 11 s after the drift was found." in said
+    assert "concept drift" in said
+    scene.hear_window(_performance(0.6, 0.61))
+    assert "concept drift" not in verdict(scene)
+
+
+@pytest.mark.parametrize("height", [24, 30, 50])
+def test_the_picture_fits_the_terminal(height: int) -> None:
+    scene = _labelled_scene()
+    for number in range(6):
+        window = _window(scene, drifted=True)
+        window["estimated"] = {"accuracy": {"value": 0.7, "low": 0.6, "high": 0.8}}
+        scene.hear_window(window if number % 2 else _performance(0.6, 0.7))
+    scene.changed_at = 17.0
+    scene.tick(30.0, 15_000)
+    text = "credit@3: 3 of 8 features drifted (age, channel, income, score, prediction)"
+    scene.hear_alert({"state": "opened", "severity": "warning", "summary": text})
+    text = "credit@3: poor performance: accuracy 0.5933 is below 0.6281; the data has drifted too"
+    harm = {"state": "opened", "kind": "performance", "severity": "critical", "summary": text}
+    scene.hear_alert(harm)
+    console = Console(file=io.StringIO(), width=80, height=height, force_terminal=True)
+    lines = console.render_lines(picture(scene, height), pad=False)
+    assert len(lines) <= height - 1
 
 
 def test_tables_without_a_common_column_are_refused(tmp_path: Path) -> None:
@@ -202,6 +323,17 @@ def test_the_examples_change_is_found_and_explained() -> None:
     named = {one["name"] for one in scene.alert["evidence"] if one["drifted"]}
     assert named & {"age", "channel", "income"}
     assert not named & {"purpose", "state", "loan_amount", "debt_ratio", "years_employed"}
+    assert scene.harm is not None
+    assert scene.harm["severity"] == "critical"
+    assert scene.judged is not None
+    accuracy = scene.judged["metrics"]["accuracy"]["value"]
+    assert accuracy < scene.judged["reference_metrics"]["accuracy"] - 0.05
+    assert scene.judged["estimated"]["accuracy"]["value"] > accuracy + 0.05
+    assert scene.harmed_at is not None
+    assert scene.harmed_at >= scene.found_at
+    console, said = _console()
+    console.print(summary(scene))
+    assert "It did harm: by its labels accuracy is 0." in said()
 
 
 def test_a_table_like_its_reference_raises_no_alert(tmp_path: Path) -> None:

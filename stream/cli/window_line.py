@@ -52,6 +52,7 @@ def _findings(window: Mapping[str, Any], metrics: Sequence[str]) -> Iterator[str
     realised, estimated = window.get("metrics") or {}, window.get("estimated") or {}
     known = realised if performance else {**estimated, **(window.get("serving") or {})}
     usual = [name for name in _FIRST if name in (realised if performance else estimated)]
+    usual = usual if performance else usual[:1]
     for name in metrics or usual:
         shown = _interval(known.get(name))
         beside = _value(estimated.get(name))

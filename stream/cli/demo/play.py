@@ -1,10 +1,10 @@
-"""The demo's course: a worker starts, rows are sent at a rate, windows and alerts are shown."""
+"""The demo's course: a worker starts, rows and later labels are sent, what is found is shown."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,18 @@ from stream import cloudevents, schemas
 from stream.adapters.kafka.compacted import publish
 from stream.adapters.kafka.topics import ensure_topics
 from stream.adapters.monitors import encode_monitors
+from stream.cli.demo.late_labels import LateLabels
 from stream.cli.demo.scene import Scene
 from stream.cli.demo.screen import Screen
 from stream.cli.demo.traffic import Traffic
 from stream.cli.reading import connection
 from stream.cli.rows import log_chunk
-from stream.client import PredictionLogger
+from stream.client import LabelLogger, PredictionLogger
+from stream.core.baseline import with_metrics
 from stream.core.errors import BrokerError
-from stream.core.pane.reference import build_profile, profile_key, profile_to_record
+from stream.core.labels import LabelKind
+from stream.core.pane.reference import LabelColumn, build_profile, profile_key, profile_to_record
+from stream.core.rules import MetricRule
 from stream.core.specs import MonitorSpec, Profile, Severity
 from stream.settings import Settings
 from stream.topics import real_name
@@ -34,14 +38,18 @@ _RAMP_SECONDS = 4.0
 _MOVED = 0.7  # the share of rows that are of the changed kind in the end
 _TURN_SECONDS = 0.05
 _READY_SECONDS = 45.0
+_SOONEST, _LATEST = 3.0, 8.0  # seconds after its prediction that a label comes
+_MAX_DROP = 0.05  # of accuracy against the reference's: more is harm
+_MAX_RISE = 0.2  # of the mean absolute error, as a share of the reference's
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How it goes. The change begins after `calm` seconds; it is waited for until `give_up`.
 
-    `linger` is how long the example goes on once it is found, so that one more window shows the
-    whole of it; `grace` how long the last windows of a table are waited for.
+    It is found when there is an incident of drift, and one of performance where there are
+    labels. `linger` is how long the example goes on then, so that one more window shows the whole
+    of it; `grace` how long the last windows of a table are waited for.
     """
 
     rate: float
@@ -60,7 +68,7 @@ def play(
 
     Raises what ended the worker, or BrokerError where it doesn't get ready.
     """
-    profile = build_profile(traffic.model, traffic.reference.columns())
+    profile = _profile(traffic)
     scene = Scene(profile, broker, traffic.story, traffic.total)
     screen.show(scene)
     partitions = _prepare(settings, profile, plan.window_ms, embedded=embedded)
@@ -70,8 +78,17 @@ def play(
         _until_ready(worker)
         if plan.keep_running:
             scene.broker += f"   metrics: {worker.address}/metrics"
-        with _follow(settings, partitions) as consumer, _logger(settings, traffic) as logger:
-            _Course(traffic, plan, screen, scene, worker, consumer, logger).run()
+        with ExitStack() as stack:
+            consumer = stack.enter_context(_follow(settings, partitions))
+            shared = _logging(settings)
+            model, version = traffic.model
+            logger = PredictionLogger(model=model, version=version, **shared)
+            labels = None
+            if profile.outcome is not None:
+                told = stack.enter_context(LabelLogger(**shared))
+                labels = LateLabels(told, _SOONEST, _LATEST)
+            stack.enter_context(logger)
+            _Course(traffic, plan, screen, scene, worker, consumer, logger, labels).run()
     finally:
         worker.stop()
     return scene
@@ -89,6 +106,7 @@ class _Course:
         worker: Worker,
         consumer: Consumer,
         logger: PredictionLogger,
+        labels: LateLabels | None,
     ) -> None:
         self._traffic = traffic
         self._plan = plan
@@ -97,6 +115,7 @@ class _Course:
         self._worker = worker
         self._consumer = consumer
         self._logger = logger
+        self._labels = labels
         self._began = time.monotonic()
         self._sent = 0
         self._ended_at: float | None = None
@@ -126,12 +145,16 @@ class _Course:
             moved = _MOVED * min(1.0, (seconds - plan.calm) / _RAMP_SECONDS)
             scene.changed_at = plan.calm
         due = int(seconds * plan.rate) - self._sent
-        chunk = self._traffic.take(due, moved) if due > 0 else None
-        if chunk is not None:
-            log_chunk(self._logger, chunk)
-            self._sent += len(chunk)
+        rows = self._traffic.take(due, moved) if due > 0 else None
+        if rows is not None:
+            ids = log_chunk(self._logger, rows.chunk)
+            self._sent += len(rows)
+            if self._labels is not None and rows.labels is not None:
+                self._labels.hold(ids, rows.labels, seconds)
         elif due > 0 and self._ended_at is None:
             self._ended_at = seconds
+        if self._labels is not None:
+            self._labels.send_due(seconds)
         scene.tick(seconds, self._sent)
 
     def _hear(self, value: bytes, headers: Any) -> None:
@@ -142,12 +165,37 @@ class _Course:
 
     def _over(self) -> bool:
         scene, plan = self._scene, self._plan
+        labels = self._labels
         if self._traffic.total is None:
-            found = scene.found_at is not None and scene.seconds > scene.found_at + plan.linger
-            return found or scene.seconds > plan.give_up
+            found = [scene.found_at, *([] if labels is None else [scene.harmed_at])]
+            times = [at for at in found if at is not None]
+            done = len(times) == len(found) and scene.seconds > max(times) + plan.linger
+            return done or scene.seconds > plan.give_up
         if self._ended_at is None:
             return False
-        return scene.counted >= self._sent or scene.seconds > self._ended_at + plan.grace
+        late = 0.0 if labels is None else _LATEST
+        told = labels is None or (not labels and scene.outcomes >= labels.sent)
+        done = told and scene.counted >= self._sent
+        return done or scene.seconds > self._ended_at + late + plan.grace
+
+
+def _profile(traffic: Traffic) -> Profile:
+    """The reference profile, with what its labels say where there are some and predictions too."""
+    columns, labels = traffic.reference.chunk.columns(), traffic.reference.labels
+    if labels is None or "prediction" not in columns:
+        return build_profile(traffic.model, columns)
+    label = LabelColumn(labels, positive=traffic.positive)
+    return with_metrics(build_profile(traffic.model, columns, label=label), columns, labels)
+
+
+def _harm(profile: Profile) -> dict[str, MetricRule]:
+    """When the model is worse than on its reference: nothing where the reference has no labels."""
+    if profile.outcome is None:
+        return {}
+    if profile.outcome.kind != LabelKind.REGRESSION:
+        return {"accuracy": MetricRule(max_drop=_MAX_DROP)}
+    error = dict(profile.outcome.metrics).get("mae", 0.0)
+    return {"mae": MetricRule(max_rise=_MAX_RISE * error)}
 
 
 def _prepare(
@@ -167,6 +215,7 @@ def _prepare(
         hop_ms=window_ms,
         min_rows=200,
         severity=Severity.WARNING,
+        performance=_harm(profile),
     )
     own = connection(settings, "demo")
     record = schemas.encode_json("reference_profile", profile_to_record(profile))
@@ -204,13 +253,12 @@ def _follow(settings: Settings, partitions: dict[str, int]) -> Iterator[Consumer
         consumer.close()
 
 
-def _logger(settings: Settings, traffic: Traffic) -> PredictionLogger:
+def _logging(settings: Settings) -> dict[str, Any]:
+    """What both loggers are told."""
     kafka = settings.client_config()
-    return PredictionLogger(
-        model=traffic.model.model,
-        version=traffic.model.version,
-        bootstrap_servers=kafka.pop("bootstrap.servers"),
-        topic_prefix=settings.topic_prefix,
-        on_full="block",
-        kafka=kafka,
-    )
+    return {
+        "bootstrap_servers": kafka.pop("bootstrap.servers"),
+        "topic_prefix": settings.topic_prefix,
+        "on_full": "block",
+        "kafka": kafka,
+    }

@@ -44,7 +44,8 @@ QUICK = {
     "commit_interval": 250,
     "partitions": 4,
     "partials_partitions": 0,
-    "sources": ("predictions",),
+    "label_patience": 3_000,
+    "sources": ("predictions", "labels"),
 }
 
 

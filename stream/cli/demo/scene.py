@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from stream.core.labels import LabelKind
 from stream.core.specs import Profile, Variable
 
 __all__ = ["Moved", "Scene"]
@@ -42,11 +43,16 @@ class Scene:
     total: int | None = None
     sent: int = 0
     counted: int = 0
+    outcomes: int = 0
     closed: int = 0
+    heard: int = 0
     seconds: float = 0.0
     changed_at: float | None = None
     found_at: float | None = None
     alert: Mapping[str, Any] | None = None
+    harm: Mapping[str, Any] | None = None
+    harmed_at: float | None = None
+    judged: Mapping[str, Any] | None = None
     last: Mapping[str, Any] | None = None
     windows: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=_WINDOWS))
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
@@ -69,8 +75,14 @@ class Scene:
         return (after - before) / (end - start) if end > start else 0.0
 
     def hear_window(self, window: Mapping[str, Any]) -> None:
-        """A window was closed."""
+        """A window was closed: of rows, or of outcomes (the last one scored is `judged`)."""
         self.windows.append(window)
+        self.heard += 1
+        if window.get("kind") == "performance":
+            self.outcomes += int(window["rows"])
+            if window.get("scored"):
+                self.judged = window
+            return
         self.closed += 1
         self.counted += int(window["rows"])
         self._counts.append((int(window["end_ms"]), int(window["rows"])))
@@ -78,10 +90,26 @@ class Scene:
             self.last = window
 
     def hear_alert(self, alert: Mapping[str, Any]) -> None:
-        """An incident was opened, updated or resolved; the first one opened is what we wait for."""
-        if self.alert is None and alert.get("state") == "opened":
-            self.alert = alert
-            self.found_at = self.seconds
+        """An incident was opened, updated or resolved.
+
+        The first drift opened is `alert`, the first of performance `harm`.
+        """
+        if alert.get("state") != "opened":
+            return
+        if alert.get("kind") == "performance":
+            if self.harm is None:
+                self.harm, self.harmed_at = alert, self.seconds
+        elif self.alert is None:
+            self.alert, self.found_at = alert, self.seconds
+
+    @property
+    def metric(self) -> str:
+        """What harm is judged by: accuracy, or mae of a regression; empty without labels."""
+        outcome = self.profile.outcome
+        if outcome is None:
+            return ""
+        name = "mae" if outcome.kind == LabelKind.REGRESSION else "accuracy"
+        return name if name in dict(outcome.metrics) else ""
 
     @property
     def found_rows(self) -> int:

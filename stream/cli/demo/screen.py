@@ -14,13 +14,14 @@ from rich.text import Text
 
 from stream.cli.demo.scene import Moved, Scene
 from stream.cli.demo.shapes import axis_of, bars, shape
+from stream.cli.demo.verdict import performance_line, verdict
 from stream.cli.window_line import window_line
 
-__all__ = ["LiveScreen", "PlainScreen", "Screen", "screen_for", "summary"]
+__all__ = ["LiveScreen", "PlainScreen", "Screen", "picture", "screen_for", "summary"]
 
 _ROWS = 12
-_FEWEST = 5
-_OTHER_LINES = 18  # of the picture: its head, the alert, a table's frame, two windows
+_FEWEST = 4
+_OTHER_LINES = 20  # of the picture: its head, the alerts, a table's frame, two windows
 _COLUMNS = (
     ("variable", 14),
     ("score", 9),
@@ -57,12 +58,12 @@ class LiveScreen:
     def __exit__(self, *_: object) -> None:
         self._live.__exit__(None, None, None)
         if self._scene is not None:
-            self._console.print(_windows(self._scene.windows))
+            self._console.print(_windows(self._scene, self._scene.windows))
 
     def show(self, scene: Scene) -> None:
         """Takes the scene as it is now; it is drawn at the next refresh."""
         self._scene = scene
-        self._live.update(_picture(scene, self._console.height))
+        self._live.update(picture(scene, self._console.height))
 
 
 class PlainScreen:
@@ -70,7 +71,7 @@ class PlainScreen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._closed = 0
+        self._heard = 0
         self._told: set[str] = set()
 
     def __enter__(self) -> PlainScreen:
@@ -84,12 +85,15 @@ class PlainScreen:
         self._once("broker", f"Kafka: {scene.broker}")
         if scene.changed_at is not None:
             self._once("changed", f"{scene.seconds:5.1f} s  from now on: {scene.story}")
-        new = min(scene.closed - self._closed, len(scene.windows))
-        self._closed = scene.closed
+        new = min(scene.heard - self._heard, len(scene.windows))
+        self._heard = scene.heard
         for window in list(scene.windows)[len(scene.windows) - new :]:
-            self._line(f"{scene.seconds:5.1f} s  {scene.rate:,.0f} rows/s  {window_line(window)}")
+            line = window_line(window, _metrics(scene))
+            self._line(f"{scene.seconds:5.1f} s  {scene.rate:,.0f} rows/s  {line}")
         if scene.alert is not None:
-            self._once("alert", f"{scene.seconds:5.1f} s  ALERT  {_alert_text(scene)}")
+            self._once("alert", f"{scene.seconds:5.1f} s  ALERT  {_alert_text(scene.alert)}")
+        if scene.harm is not None:
+            self._once("harm", f"{scene.seconds:5.1f} s  ALERT  {_alert_text(scene.harm)}")
 
     def _once(self, what: str, line: str) -> None:
         if what not in self._told:
@@ -109,31 +113,34 @@ def summary(scene: Scene) -> RenderableType:
     """What was found, or that nothing was, with the distributions that moved."""
     if scene.alert is None:
         found = f"No drift found: {scene.closed} windows, {scene.counted:,} rows, no incident."
-        return Group(Text(f"\n{found} The last window:\n"), _table(scene.moved()))
+        said = f"\n{found}\n{verdict(scene)} The last window:\n"
+        return Group(Text(said), _table(scene.moved()))
     lines = [f"\nDrift found in {scene.profile.model} after {scene.found_at:.0f} s"]
     if scene.changed_at is not None and scene.found_at is not None:
         lines[0] += f", {scene.found_at - scene.changed_at:.0f} s after the change began"
     if scene.total:
         lines[0] += f", with {scene.found_rows:,} of {scene.total:,} rows counted"
-    lines.append(_alert_text(scene) + "\n")
+    lines += [_alert_text(scene.alert), verdict(scene) + "\n"]
     last = f"\n{scene.counted:,} rows in {scene.closed} windows.\n"
     return Group(Text("\n".join(lines)), _table(scene.moved()), Text(last))
 
 
-def _alert_text(scene: Scene) -> str:
-    alert = scene.alert or {}
+def _alert_text(alert: Mapping[str, Any]) -> str:
     return f"{alert.get('severity', '')}: {alert.get('summary', '')}"
 
 
-def _picture(scene: Scene, height: int) -> RenderableType:
+def picture(scene: Scene, height: int) -> RenderableType:
     """The whole scene, the alert first; a low terminal shows fewer variables and windows."""
     parts: list[RenderableType] = [_head(scene)]
-    if scene.alert is not None:
-        text = Text(_alert_text(scene))
+    alerts = [_alert_text(alert) for alert in (scene.alert, scene.harm) if alert is not None]
+    if alerts:
+        text = Text("\n".join(alerts))
         parts.append(Panel(text, title="ALERT: an incident was opened", border_style="red"))
     rows = max(_FEWEST, min(_ROWS, height - _OTHER_LINES))
     windows = list(scene.windows)[-max(2, min(len(scene.windows), height - rows - _OTHER_LINES)) :]
-    return Group(*parts, _table(scene.moved(), rows), _windows(windows))
+    shown = _windows(scene, windows)
+    shown.no_wrap, shown.overflow = True, "ellipsis"  # each in its line: the picture has a height
+    return Group(*parts, _table(scene.moved(), rows), shown)
 
 
 def _head(scene: Scene) -> Text:
@@ -147,14 +154,22 @@ def _head(scene: Scene) -> Text:
         text.append(f"since {scene.changed_at:.0f} s: {scene.story}", style="yellow")
     elif scene.story:
         text.append("traffic is like the reference; soon it changes", style="green")
+    line = performance_line(scene)
+    if line:
+        text.append(f"\n{line}", style="red" if scene.harm is not None else "cyan")
     return text
 
 
-def _windows(windows: Iterable[Mapping[str, Any]]) -> Text:
+def _metrics(scene: Scene) -> tuple[str, ...]:
+    return (scene.metric,) if scene.metric else ()
+
+
+def _windows(scene: Scene, windows: Iterable[Mapping[str, Any]]) -> Text:
     text = Text("Windows\n", style="bold")
     for window in windows:
-        style = "red" if window.get("drifted") else ""
-        text.append(Text(window_line(window) + "\n", style=style or "default"))
+        style = "red" if window.get("drifted") or window.get("breaches") else ""
+        line = window_line(window, _metrics(scene))
+        text.append(Text(f"{line}\n", style=style or "default"))
     return text
 
 
