@@ -205,13 +205,15 @@ def test_the_verdict_says_whether_the_drift_did_harm() -> None:
     reference = dict(scene.profile.outcome.metrics)["accuracy"] if scene.profile.outcome else 0.0
     scene.hear_window(_performance(reference, reference))
     assert verdict(scene).startswith(f"No harm seen: accuracy is {reference:.3f} [")
+    scene.hear_window(_performance(reference - 0.03, reference))
+    assert verdict(scene).startswith("Some harm, though less than makes an incident: accuracy is")
     scene.tick(20.0, 100)
     scene.hear_alert({"state": "opened", "kind": "drift", "summary": "", "severity": "warning"})
     scene.tick(31.0, 100)
     harm = {"state": "opened", "kind": "performance", "summary": "worse", "severity": "critical"}
     scene.hear_alert(harm)
     scene.hear_window(_performance(0.6, reference))
-    assert (scene.counted, scene.outcomes, scene.closed, scene.heard) == (0, 1800, 0, 2)
+    assert (scene.counted, scene.outcomes, scene.closed, scene.heard) == (0, 2700, 0, 3)
     assert "by labels 0.600 [0.580, 0.620]" in performance_line(scene)
     said = verdict(scene)
     assert said.startswith("It did harm: by its labels accuracy is 0.600 [0.580, 0.620], and was")

@@ -35,7 +35,10 @@ def verdict(scene: Scene) -> str:
         return "Whether it does harm isn't known yet: too few labels have come."
     now = f"{realised:.3f}{_range(scene, name)}"
     if scene.harm is None:
-        return f"No harm seen: {name} is {now} by its labels, {reference:.3f} in the reference."
+        harm = "No harm seen"
+        if _is_worse(scene, name, reference):
+            harm = "Some harm, though less than makes an incident"
+        return f"{harm}: {name} is {now} by its labels, {reference:.3f} in the reference."
     text = f"It did harm: by its labels {name} is {now}, and was {reference:.3f} in the reference."
     if scene.found_at is not None and scene.harmed_at is not None:
         later = scene.harmed_at - scene.found_at
@@ -56,6 +59,13 @@ def _metric(scene: Scene) -> tuple[str, float]:
     """The metric that harm is judged by, and its value in the reference; "" without labels."""
     outcome, name = scene.profile.outcome, scene.metric
     return (name, dict(outcome.metrics)[name]) if outcome is not None and name else ("", 0.0)
+
+
+def _is_worse(scene: Scene, name: str, reference: float) -> bool:
+    """Whether the metric's interval lies wholly on the bad side of the reference's value."""
+    metric = (scene.judged or {}).get("metrics", {}).get(name) or {}
+    end = metric.get("low" if name == "mae" else "high")
+    return end is not None and (end > reference if name == "mae" else end < reference)
 
 
 def _value(window: Mapping[str, Any] | None, part: str, name: str) -> float | None:
