@@ -132,9 +132,9 @@ class _Sheet:
 def count_outcomes(
     spec: LabelSpec, ledger: Ledger, rows: Outcome
 ) -> Iterator[tuple[tuple[int, int, Kind], Int64s]]:
-    """Each (set, pane, kind) of the rows with its vector: the ledger's, then the rows
-    that are taken out (below zero, as they are), rows and late rows.
+    """Each (set, pane, kind) of the rows with its vector: the ledger's and three totals.
 
+    The totals are the rows that are taken out (below zero, as they are), rows and late rows.
     Of very many rows a key may come more than once.
     """
     if len(rows) > _MOST_ROWS:
