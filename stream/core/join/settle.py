@@ -81,6 +81,9 @@ class _Sorted:
         order = numbers & 0xFFFF_FFFF
         slot = numbers >> _32
         head = np.r_[True, slot[1:] != slot[:-1]]
+        if head.all():
+            each = np.arange(len(met))
+            return cls(each, met, each, each)
         columns: dict[str, npt.NDArray[Any]] = {
             name: getattr(met, name).take(order) for name in Met.__slots__[2:]
         }
@@ -116,11 +119,9 @@ def settle(met: Met, pane_ms: int, tally: Tally) -> Settled:
     after = at > first.take(segment)
     free = after & (met.watermark_ms < pane_end.take(segment))
     last = np.maximum.reduceat(np.where(firsts | free, at, -1), start)
-    # The label that each one is compared with; -1: what was in force before all of these.
-    inside = at > start.take(segment)
-    against = np.where(free, np.where(inside, at - 1, -1), last.take(segment))
-    form = np.where(against < 0, before["state"].take(segment) - 1, met.form.take(against))
-    bits = np.where(against < 0, before["bits"].take(segment), met.bits.take(against))
+    form, bits = met.form, met.bits
+    if after.any():
+        form, bits = _against(by, before, free, last)
     same = (form == met.form) & (bits == met.bits)
     corrected = free & ~same
 
@@ -148,6 +149,19 @@ def settle(met: Met, pane_ms: int, tally: Tally) -> Settled:
         outcomes=outcomes,
         outcome_slot=met.slot.take(chosen),
     )
+
+
+def _against(
+    by: _Sorted, before: Rows, free: _Mask, last: Int64s
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64]]:
+    """Form and bits that each label is compared with, where one is in force."""
+    met, segment, at = by.met, by.segment, np.arange(len(by.met))
+    inside = at > by.start.take(segment)
+    # The number of the label that is in force; -1: what was so before all of these.
+    against = np.where(free, np.where(inside, at - 1, -1), last.take(segment))
+    old = against < 0
+    form = np.where(old, before["state"].take(segment) - np.uint8(1), met.form.take(against))
+    return form, np.where(old, before["bits"].take(segment), met.bits.take(against))
 
 
 def _chosen(
