@@ -101,7 +101,7 @@ def performance_result(
         metrics=metrics,
         fairness=fair,
         delay=delay_quantiles(spec, closed.counts),
-        residual=_residual(metrics, estimated),
+        residual=_residual(metrics, estimated) if closed.scored_from_ms is None else {},
         dirty=bool(found),
         breaches={
             IncidentKind.PERFORMANCE: found,

@@ -1,0 +1,103 @@
+"""Rows and labels in any order and any slices: one and the same windows, and those that are due."""
+
+from __future__ import annotations
+
+from random import Random
+
+import orjson
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from stream.core.rules import LabelRule, MetricRule, SegmentRule
+from stream.core.specs import MonitorSpec
+from tests.detect_labels import END, Flow, due_windows, events_of, run
+from tests.detect_world import PANE
+
+WINDOW = 4 * PANE
+MONITORS = {
+    "tumbling": MonitorSpec(
+        window_ms=WINDOW,
+        hop_ms=WINDOW,
+        min_rows=5,
+        labels=LabelRule(horizon_ms=100 * PANE),
+        segments=(SegmentRule("tags.group", ("a", "b"), protected=True),),
+        performance={"accuracy": MetricRule(low=0.7, point=True)},
+        estimated={"accuracy": MetricRule(low=0.9, point=True)},
+        serving={"latency_p50": MetricRule(high=4.0)},
+        fairness={"tpr_difference": MetricRule(low=-0.2, point=True)},
+        open_within=3,
+    ),
+    "hopping": MonitorSpec(
+        window_ms=3 * PANE,
+        hop_ms=PANE,
+        min_rows=12,
+        labels=LabelRule(horizon_ms=9 * PANE),
+        performance={"f1": MetricRule(max_drop=0.1, point=True)},
+        min_coverage=0.2,
+        resolve_after=1,
+    ),
+}
+SEEDS = st.integers(0, 2**32)
+KINDS = st.sampled_from(sorted(MONITORS))
+
+
+def same(flow: Flow, other: Flow) -> None:
+    for topic in ("windows", "alerts"):
+        assert other.said(topic) == flow.said(topic)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SEEDS, KINDS, st.integers(10, 150), st.integers(1, 2))
+def test_however_topics_are_cut_and_interleaved_windows_are_the_same(
+    seed: int, kind: str, count: int, owners: int
+) -> None:
+    events = events_of(seed, count)
+    straight = run(Random(1), events, MONITORS[kind], longest=3)
+    other = run(Random(seed), events, MONITORS[kind], owners=owners, longest=60)
+    same(straight, other)
+    alerts = [orjson.loads(value) for value in straight.said("alerts")]
+    for name in {alert["kind"] for alert in alerts}:
+        event(f"{name}: opened")
+    event(f"cites: {any(alert['cites'] for alert in alerts)}")
+
+
+@settings(max_examples=15, deadline=None)
+@given(SEEDS, KINDS, st.integers(10, 100))
+def test_restarted_at_any_commit_they_are_the_same(seed: int, kind: str, count: int) -> None:
+    events = events_of(seed, count)
+    straight = run(Random(1), events, MONITORS[kind])
+    restarted = run(Random(seed), events, MONITORS[kind], restarts=True)
+    same(straight, restarted)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, st.integers(10, 150))
+def test_every_outcome_counts_as_the_design_says(seed: int, count: int) -> None:
+    events = events_of(seed, count)
+    flow = run(Random(seed), events, MONITORS["tumbling"])
+    outcomes, made = due_windows(events, WINDOW)
+    told = {}
+    known: dict[tuple[str, int], dict[str, int]] = {}
+    for value in flow.said("windows"):
+        window = orjson.loads(value)
+        place = (window["segment"], window["start_ms"])
+        if window["kind"] == "performance":
+            told[place] = window
+        elif window["start_ms"] < END:
+            known[place] = window
+    due = {place: each for place, each in outcomes.items() if each.rows and place[1] < END}
+    assert set(told) == set(due)
+    for (segment, start_ms), each in due.items():
+        window = told[segment, start_ms]
+        assert (window["rows"], window["corrections"]) == (each.rows, each.out)
+        if window["scored"] and window["scored_from_ms"] is None:
+            value = window["metrics"]["accuracy"]["value"]
+            assert value == pytest.approx(each.right / each.rows, abs=1e-8)
+        earlier = [(s, at) for s, at in made if s == segment and at <= start_ms]
+        assert window["predictions"] == sum(made[place] for place in earlier)
+        before = [o.rows for (s, at), o in outcomes.items() if s == segment and at <= start_ms]
+        assert window["outcomes"] == sum(before)
+    assert {place: window["rows"] for place, window in known.items()} == {
+        place: rows for place, rows in made.items() if place[1] < END
+    }
