@@ -53,8 +53,11 @@ class Table:
         if (task == task[0]).all():
             self.touched.setdefault(int(task[0]), []).append(slots)
             return
-        for number in np.unique(task).tolist():
-            self.touched.setdefault(number, []).append(slots[task == number])
+        order = np.argsort(task.astype(np.uint16), kind="stable")  # by radix
+        counts = np.bincount(task)
+        parts = np.split(slots.take(order), np.cumsum(counts)[:-1])
+        for number in np.flatnonzero(counts).tolist():
+            self.touched.setdefault(number, []).append(parts[number])
 
     def expire(self, task: int, before_ms: int, at_most: int) -> Iterator[Slots]:
         """Forgets the task's buckets that ended before a time, until so many rows are gone.
