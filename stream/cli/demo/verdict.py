@@ -42,10 +42,8 @@ def verdict(scene: Scene) -> str:
     text = f"It did harm: by its labels {name} is {now}, and was {reference:.3f} in the reference."
     if scene.found_at is not None and scene.harmed_at is not None:
         later = scene.harmed_at - scene.found_at
-        text += (
-            f" Labels told it {abs(later):.0f} s {'after' if later >= 0 else 'before'} the drift"
-        )
-        text += " was found."
+        when = "after" if later >= 0 else "before"
+        text += f"\nLabels told it {abs(later):.0f} s {when} the drift was found."
     expected = _value(scene.judged, "estimated", name)
     if expected is not None and abs(expected - realised) > abs(reference - realised) / 2:
         text += (
