@@ -249,7 +249,7 @@ class ObserveAgent:
 
     def commit(self, positions: Mapping[Source, int], now_ms: int) -> Commit:
         """The partials since the last commit, and what changed of the tasks' state."""
-        groups = list(self._counting.take())
+        groups = self._counting.take()
         claims = self._silence.claims(positions, now_ms)
         progress = tuple(
             Progress(source, self._positions.get(source, after), after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from stream.agents.observe.joining import Joining, Marks, Part
 from stream.core.labels import Labels
+from stream.core.pane.block import Groups
 from stream.core.pane.fold import Fold
 from stream.core.pane.segments import Segments
 from stream.core.pane.serving import ServingFold
 from stream.core.pane.watermark import Watermarks
-from stream.core.records import Batch, Decoded, Group, Int64s, RawBatch, Slice
+from stream.core.records import Batch, Decoded, Int64s, RawBatch, Slice
 
 __all__ = ["Counting"]
 
@@ -40,12 +41,11 @@ class Counting:
         self._serving = serving
         self._joining = joining
 
-    def take(self) -> Iterator[Group]:
+    def take(self) -> Groups:
         """All groups since the last call: of rows, of serving, of outcomes."""
-        yield from self._fold.take()
-        yield from self._serving.take()
-        if self._joining is not None:
-            yield from self._joining.take()
+        others = [*self._serving.take(), *(self._joining.take() if self._joining else ())]
+        rows = self._fold.take()
+        return Groups.joined([rows, Groups.of(others)]) if others else rows
 
     def clear(self) -> None:
         """Forgets the rows since the last take, as when a transaction is aborted."""

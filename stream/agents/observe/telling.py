@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from stream import schemas
 from stream.agents.observe.state import SourceState
+from stream.core.pane.block import Groups
 from stream.core.pane.partial import encode_partials
 from stream.core.pane.watermark import Watermarks
 from stream.core.partitioner import partitions_of
@@ -65,15 +68,15 @@ class Telling:
         claims: tuple[Claim, ...],
     ) -> list[Output]:
         """The records of `partials`: each model's groups in the partition of its name."""
-        shares: list[list[Group]] = [[] for _ in range(self._partitions)]
-        names = [group.model.model.encode() for group in groups]
-        places = partitions_of(names, self._partitions)
-        for group, place in zip(groups, places.tolist(), strict=True):
-            shares[place].append(group)
+        block = Groups.of(groups)
+        names = partitions_of([name.model.model.encode() for name in block.names], self._partitions)
+        places = names[block.column("name")]
         return [
             Output("partials", None, value, partition=place)
-            for place, share in enumerate(shares)
+            for place in range(self._partitions)
             for value in encode_partials(
-                Partial(tuple(share), progress, told, claims), self._schema, self._max_bytes
+                Partial(block.take(np.flatnonzero(places == place)), progress, told, claims),
+                self._schema,
+                self._max_bytes,
             )
         ]

@@ -129,7 +129,7 @@ class Accumulator:
         entry, places = int(rows.entry[0]), width + 1
         if len(panes) * sets == 1:
             counts = np.bincount(codes.ravel(), minlength=places)
-            self._add((entry, panes.start, 0), counts, rows.totals)
+            self._add((entry, panes.start, 0), counts, _sums(rows.totals))
             return
         number = (rows.pane - panes.start) * sets + rows.sets
         counts = np.bincount((codes + number * places).ravel(), minlength=places)
@@ -138,16 +138,15 @@ class Accumulator:
             part = counts[cell * places : (cell + 1) * places]
             own[: len(part)] = part
             key = (entry, panes[cell // sets], cell % sets)
-            self._add(key, own, rows.totals[:, number == cell])
+            self._add(key, own, _sums(rows.totals[:, number == cell]))
 
-    def _add(self, key: _Key, counts: Int64s, totals: npt.NDArray[np.int32]) -> None:
-        sums = totals.sum(axis=1, dtype=np.int64)
+    def _add(self, key: _Key, counts: Int64s, totals: Int64s) -> None:
         found = self._many.get(key)
         if found is None:
-            self._many[key] = _Vector(counts, sums)
+            self._many[key] = _Vector(counts, totals)
         else:
             found.counts += counts
-            found.totals += sums
+            found.totals += totals
 
     def _settle(self) -> None:
         """Sorts the waiting rows into their groups."""
@@ -177,13 +176,13 @@ class Accumulator:
             held = (key in self._many for key in first.triples())
             many |= np.fromiter(held, np.bool_, len(first))
         codes = by_row.ravel()
+        sums = np.add.reduceat(rows.totals, starts, axis=1, dtype=np.int64).T
         bounds = zip(starts[many].tolist(), (starts + sizes)[many].tolist(), strict=True)
-        for (start, stop), key in zip(
-            bounds, first.take(np.flatnonzero(many)).triples(), strict=True
-        ):
+        keys = first.take(np.flatnonzero(many)).triples()
+        for (start, stop), key, totals in zip(bounds, keys, sums[many], strict=True):
             places = int(self._slots.width[key[0]]) + 1
             own = np.bincount(codes[start * values : stop * values], minlength=places)
-            self._add(key, own, rows.totals[:, start:stop])
+            self._add(key, own, totals)
         if not bool(many.all()):
             kept = np.repeat(~many, sizes)
             self._few.append(
@@ -229,6 +228,11 @@ class Accumulator:
         none = np.full(len(length), NONE, dtype=np.int64)
         payload = Payload(np.zeros(0, dtype=np.uint32), counts, none, starts, length)
         return Counted(keys[:, 0], keys[:, 1], keys[:, 2], totals.T, payload)
+
+
+def _sums(totals: npt.NDArray[np.int32]) -> Int64s:
+    sums: Int64s = totals.sum(axis=1, dtype=np.int64)
+    return sums
 
 
 def _order(rows: Rows) -> npt.NDArray[np.intp]:
