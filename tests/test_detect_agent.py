@@ -5,6 +5,7 @@ import orjson
 from stream import cloudevents, schemas
 from stream.core.pane.content import profile_from_record
 from stream.core.records import Group
+from stream.core.signal.incident import FORGET_AFTER_MS
 from stream.core.specs import Severity
 from tests.detect_agents import HALF, PROFILE, WINDOW, A, B, Observer, agent_of, step, to, values
 from tests.detect_world import (
@@ -174,3 +175,15 @@ def test_features_that_come_apart_from_predictions_are_scored() -> None:
     group = Group(CREDIT, PROFILE.hash, 0, 0, 200, 0, 0, whole.counts)
     [window] = values(step(agent, partial(group), to(A, WINDOW)))
     assert (window["rows"], window["feature_rows"], window["scored"]) == (0, 200, True)
+
+
+def test_an_incident_that_silence_resolves_is_told() -> None:
+    agent = agent_of()
+    agent.hear([profile_broadcast(PROFILE)])
+    outputs = step(agent, partial(binned_group(PROFILE, 0, 200, HALF)), to(A, WINDOW))
+    outputs += step(agent, to(A, FORGET_AFTER_MS + 86_400_000))
+    opened, resolved = values(outputs, "alerts")
+    assert resolved["incident_id"] == opened["incident_id"]
+    assert (resolved["state"], resolved["resolved_ms"]) == ("resolved", FORGET_AFTER_MS)
+    assert resolved["window_id"] == ""
+    assert "30 days" in resolved["summary"]

@@ -88,7 +88,8 @@ class PerformanceResult:
 
     `spec` says how labels were read at the window's end, None where nothing did. `metrics` is
     empty where the window isn't scored. `estimated` is what the data window of the same range
-    expected, `residual` the realised value less that, where no earlier outcomes are in it. `reference` are the profile's own metrics.
+    expected, `residual` the realised value less that, where no earlier outcomes are in it.
+    `reference` are the profile's own metrics.
     `fairness` compares the groups of protected segments, in the window of all rows.
     """
 
