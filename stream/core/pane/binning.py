@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +88,7 @@ class Stack:
         edges = _offsets([len(t.boundaries) + 1 for t in flat])
         missing = np.array([len(t.boundaries) + 1 for t in flat], np.int64)
         self._places = np.stack([cells, edges, missing]).reshape(3, *shape[::2]).swapaxes(0, 1)
-        self._nexts = _joined([t.regions + at for t, at in zip(flat, edges.tolist(), strict=True)])
+        self._nexts = _joined([t.regions for t in flat])
         self._boundaries = np.concatenate(  # NaN behind each variable's: no value reaches it
             [np.append(t.boundaries, np.nan) for t in flat] or [np.zeros(1)]
         )
@@ -130,9 +131,9 @@ class Stack:
         place = cell.astype(np.int64)
         place += places[0]
         following = self._nexts.take(place, mode="clip")
-        reached = known >= self._boundaries.take(following, mode="clip")
-        np.subtract(following, places[1], out=out)
-        out += reached
+        np.add(following, places[1], out=place)
+        reached = known >= self._boundaries.take(place, mode="clip")
+        np.add(following, reached, out=out)
         if holes:
             np.copyto(out, places[2], where=absent)
 
@@ -177,10 +178,14 @@ def region_slots(profile: Profile) -> Int64s:
     return order
 
 
-def _joined(parts: Sequence[Int64s]) -> npt.NDArray[np.int32] | Int64s:
-    """One array of all parts: of 8 bytes an item if it is small, as look-ups like it; else of 4."""
+def _joined(parts: Sequence[Int64s]) -> npt.NDArray[np.integer[Any]]:
+    """One array of all parts: of 8 bytes an item if it is small, as look-ups like it; else of few.
+
+    Tables of a thousand models are looked up in memory, not in the cache: the fewer bytes the
+    better.
+    """
     joined = np.concatenate(parts) if parts else np.zeros(1, np.int64)
-    return joined if len(joined) <= _SMALL else joined.astype(np.int32)
+    return joined if len(joined) <= _SMALL else joined.astype(np.min_scalar_type(joined.max()))
 
 
 def _offsets(lengths: Sequence[int]) -> Int64s:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.pane.payload import NONE, Payload, joined_payload, starts_of
+from stream.core.pane.payload import NONE, Payload, joined_payload, spread, starts_of
 from stream.core.pane.slots import ABSENT, Slots
 from stream.core.records import Int64s
 
@@ -46,7 +46,9 @@ class Rows:
 
     def take(self, which: npt.NDArray[np.intp]) -> Rows:
         """Some of the rows, in the order asked for."""
-        return Rows(self.entry[which], self.pane[which], self.sets[which], self.totals[:, which])
+        return Rows(
+            self.entry[which], self.pane[which], self.sets[which], self.totals.take(which, axis=1)
+        )
 
     def triples(self) -> list[_Key]:
         """Each row's entry, pane and set."""
@@ -86,7 +88,7 @@ class Accumulator:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._many: dict[_Key, _Vector] = {}
-        self._few: list[Counted] = []
+        self._parts: list[Counted] = []
         self._pending: dict[int, list[tuple[_Codes, Rows]]] = {}
         self._waiting = 0
 
@@ -113,9 +115,12 @@ class Accumulator:
     def take(self) -> Counted:
         """Everything counted so far, in no particular order; it is forgotten here."""
         self._settle()
-        few, self._few = self._few, []
+        parts, self._parts = [part for part in self._parts if len(part)], []
         many, self._many = self._many, {}
-        parts = [*few, self._vectors(many)] if many or not few else few
+        if many:
+            parts.append(self._held(many))
+        if not parts:
+            return _nothing()
         return Counted(
             np.concatenate([part.entry for part in parts]),
             np.concatenate([part.pane for part in parts]),
@@ -158,76 +163,108 @@ class Accumulator:
                 np.concatenate([rows.totals for _, rows in items], axis=1),
             )
             order = _order(rows)
-            by_row = np.concatenate([codes for codes, _ in items])[order]
+            by_row = np.concatenate([codes for codes, _ in items]).take(order, axis=0)
             self._sort_in(by_row, rows.take(order), values)
         self._pending = {}
         self._waiting = 0
 
     def _sort_in(self, by_row: _Codes, rows: Rows, values: int) -> None:
-        """Counts sorted rows: groups of many at once, those of few all together."""
+        """Counts sorted rows: groups of many rows as vectors, those of few as codes."""
         changed = np.diff(rows.entry, prepend=-1) != 0
         changed |= np.diff(rows.pane, prepend=-1) != 0
         changed |= np.diff(rows.sets, prepend=-1) != 0
         starts = np.flatnonzero(changed)
         sizes = np.diff(starts, append=len(rows))
         first = rows.take(starts)
+        sums = np.add.reduceat(rows.totals, starts, axis=1, dtype=np.int64)
+        found = _Found(by_row, first, starts, sizes, sums)
         many = sizes * values * 2 >= self._slots.width[first.entry]
         if self._many:
-            held = (key in self._many for key in first.triples())
-            many |= np.fromiter(held, np.bool_, len(first))
-        codes = by_row.ravel()
-        sums = np.add.reduceat(rows.totals, starts, axis=1, dtype=np.int64).T
-        bounds = zip(starts[many].tolist(), (starts + sizes)[many].tolist(), strict=True)
-        keys = first.take(np.flatnonzero(many)).triples()
-        for (start, stop), key, totals in zip(bounds, keys, sums[many], strict=True):
-            places = int(self._slots.width[key[0]]) + 1
-            own = np.bincount(codes[start * values : stop * values], minlength=places)
-            self._add(key, own, totals)
-        if not bool(many.all()):
-            kept = np.repeat(~many, sizes)
-            self._few.append(
-                self._coded(by_row[kept], rows.take(np.flatnonzero(kept)), sizes[~many])
-            )
+            triples = first.triples()
+            held = np.fromiter((key in self._many for key in triples), np.bool_, len(first))
+            for number in np.flatnonzero(held).tolist():
+                key = triples[number]
+                counts = found.count(number, int(self._slots.width[key[0]]) + 1)
+                self._add(key, counts, sums[:, number])
+            self._parts.append(self._vectors(found, np.flatnonzero(many & ~held)))
+            many |= held
+        else:
+            self._parts.append(self._vectors(found, np.flatnonzero(many)))
+        self._parts.append(self._coded(found, np.flatnonzero(~many)))
 
-    def _coded(self, by_row: _Codes, rows: Rows, sizes: Int64s) -> Counted:
-        """Sorted rows in groups of `sizes` rows each, as codes."""
-        starts = np.cumsum(sizes) - sizes
-        totals = np.add.reduceat(rows.totals, starts, axis=1, dtype=np.int64)
-        index = by_row + self._slots.base[rows.entry][:, None]
+    def _vectors(self, found: _Found, which: npt.NDArray[np.intp]) -> Counted:
+        """Some of the groups, as vectors."""
+        first = found.first.take(which)
+        length = self._slots.width[first.entry]
+        starts = starts_of(length, np.ones(len(length), dtype=np.bool_))
+        size, rows = int(length.sum()), int(found.sizes[which].max(initial=0))
+        small = rows <= np.iinfo(np.int16).max
+        counts = np.empty(size, np.int16) if small else np.empty(size, np.int32)
+        each = zip(which.tolist(), first.entry.tolist(), starts.tolist(), strict=True)
+        for number, entry, start in each:
+            codes = self._slots.codes(entry)
+            own = found.count(number, len(codes) + 1)
+            counts[start : start + len(codes)] = own.take(codes)
+        none = np.full(len(length), NONE, dtype=np.int64)
+        payload = Payload(np.zeros(0, dtype=np.uint32), counts, none, starts, length)
+        return _counted(first, found.sums[:, which], payload)
+
+    def _coded(self, found: _Found, which: npt.NDArray[np.intp]) -> Counted:
+        """Some of the groups, as codes."""
+        first, sizes = found.first.take(which), found.sizes[which]
+        entries = np.repeat(first.entry, sizes)
+        by_row = found.by_row.take(spread(found.starts[which], sizes), axis=0)
+        index = by_row + self._slots.base[entries][:, None]
         places = self._slots.flat.take(index).ravel()
         length = sizes * by_row.shape[1]
         carried = places != ABSENT
         if not bool(carried.all()):
-            length = np.add.reduceat(carried, starts * by_row.shape[1], dtype=np.int64)
+            starts = np.cumsum(length) - length
+            length = np.add.reduceat(carried, starts, dtype=np.int64)
             places = places[carried]
-        first = rows.take(starts)
-        payload = Payload(
-            places,
-            np.zeros(0, dtype=np.int32),
-            starts_of(length, np.ones(len(length), dtype=np.bool_)),
-            np.full(len(length), NONE, dtype=np.int64),
-            length,
-        )
-        entry, sets = first.entry.astype(np.int64), first.sets.astype(np.int64)
-        return Counted(entry, first.pane, sets, totals, payload)
+        starts = starts_of(length, np.ones(len(length), dtype=np.bool_))
+        none = np.full(len(length), NONE, dtype=np.int64)
+        payload = Payload(places, np.zeros(0, dtype=np.int16), starts, none, length)
+        return _counted(first, found.sums[:, which], payload)
 
-    def _vectors(self, many: dict[_Key, _Vector]) -> Counted:
-        """What was counted as vectors."""
+    def _held(self, many: dict[_Key, _Vector]) -> Counted:
+        """What was counted at once."""
         keys = np.array(list(many), dtype=np.int64).reshape(-1, 3)
         length = self._slots.width[keys[:, 0]]
         starts = starts_of(length, np.ones(len(length), dtype=np.bool_))
         totals = np.array([vector.totals for vector in many.values()], dtype=np.int64)
-        totals = totals.reshape(-1, len(TOTALS))
-        small = int(totals.max(initial=0)) < np.iinfo(np.int32).max
-        size = int(length.sum())
-        counts = np.empty(size, np.int32) if small else np.empty(size, np.int64)
-        where = zip(keys[:, 0].tolist(), starts.tolist(), many.values(), strict=True)
-        for entry, start, vector in where:
-            codes = self._slots.codes(entry)
-            counts[start : start + len(codes)] = vector.counts[codes]
+        parts = [vector.counts[self._slots.codes(entry)] for (entry, _, _), vector in many.items()]
         none = np.full(len(length), NONE, dtype=np.int64)
-        payload = Payload(np.zeros(0, dtype=np.uint32), counts, none, starts, length)
+        payload = Payload(np.zeros(0, dtype=np.uint32), np.concatenate(parts), none, starts, length)
         return Counted(keys[:, 0], keys[:, 1], keys[:, 2], totals.T, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The groups among sorted rows: of each its first row, its extent and its totals' sums."""
+
+    by_row: _Codes
+    first: Rows
+    starts: Int64s
+    sizes: Int64s
+    sums: Int64s
+
+    def count(self, number: int, places: int) -> Int64s:
+        """How often each of so many codes stands in a group."""
+        start = int(self.starts[number])
+        codes = self.by_row[start : start + int(self.sizes[number])]
+        return np.bincount(codes.ravel(), minlength=places)
+
+
+def _counted(first: Rows, totals: Int64s, payload: Payload) -> Counted:
+    entry, sets = first.entry.astype(np.int64), first.sets.astype(np.int64)
+    return Counted(entry, first.pane, sets, totals, payload)
+
+
+def _nothing() -> Counted:
+    none = np.zeros(0, dtype=np.int64)
+    payload = Payload(none.astype(np.uint32), none, none, none, none)
+    return Counted(none, none, none, none.reshape(len(TOTALS), 0), payload)
 
 
 def _sums(totals: npt.NDArray[np.int32]) -> Int64s:

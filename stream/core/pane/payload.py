@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,10 @@ from stream.core.records import Group, Int64s
 
 __all__ = ["NONE", "Parts", "Payload", "joined_payload", "spread", "starts_of"]
 
+_Number = TypeVar("_Number", bound=np.integer[Any])
+
 NONE = -1  # the start of what a group doesn't have
+_LONG = 128  # stretches of about so many values are copied faster one by one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,11 +56,9 @@ class Payload:
         """The payload of some groups, closed up, in the order asked for."""
         length = self.length[which]
         with_places, with_counts = self.with_places[which], self.with_counts[which]
-        at_places = spread(self.place_start[which][with_places], length[with_places])
-        at_counts = spread(self.count_start[which][with_counts], length[with_counts])
         return Payload(
-            self.places[at_places],
-            self.counts[at_counts],
+            _gathered(self.places, self.place_start[which][with_places], length[with_places]),
+            _gathered(self.counts, self.count_start[which][with_counts], length[with_counts]),
             starts_of(length, with_places),
             starts_of(length, with_counts),
             length,
@@ -100,6 +102,16 @@ class Parts:
             starts_of(length, forms[:, 1] != 0),
             length,
         )
+
+
+def _gathered(
+    values: npt.NDArray[_Number], starts: Int64s, lengths: Int64s
+) -> npt.NDArray[_Number]:
+    """The stretches of so many values from each start, one after another."""
+    if len(starts) * _LONG > int(lengths.sum()):
+        return values[spread(starts, lengths)]
+    bounds = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
+    return np.concatenate([values[:0], *(values[start:stop] for start, stop in bounds)])
 
 
 def spread(starts: Int64s, lengths: Int64s) -> Int64s:
