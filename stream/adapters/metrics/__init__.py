@@ -14,11 +14,20 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from stream.adapters.metrics.declared import Declared
 from stream.adapters.metrics.detect import DetectMetrics
 from stream.adapters.metrics.engine import EngineMetrics
 from stream.adapters.metrics.observe import ObserveMetrics
 
 __all__ = ["DetectMetrics", "EngineMetrics", "Metrics", "ObserveMetrics"]
+
+_REFUSED = Declared(
+    Counter,
+    "driftstream_records_refused_total",
+    "Profiles, monitors or partials that were nonsense, or a profile that contradicted "
+    "an earlier one; they are ignored.",
+    ("agent", "topic"),
+)
 
 
 class Metrics:
@@ -42,12 +51,6 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.engine = EngineMetrics(self.registry, tuple(agents))
-        refused = Counter(
-            "driftstream_records_refused_total",
-            "Profiles, monitors or partials that were nonsense, or a profile that contradicted "
-            "an earlier one; they are ignored.",
-            ("agent", "topic"),
-            registry=self.registry,
-        )
+        refused = _REFUSED.on(self.registry)
         self.observe = ObserveMetrics(self.registry, refused, now)
         self.detect = DetectMetrics(self.registry, refused, models, top_features)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from stream.adapters.metrics.declared import Declared
 from stream.adapters.metrics.figures import Figure, ModelFigures
 from stream.core.records import ModelKey
 from stream.core.specs import Severity
@@ -13,6 +14,75 @@ from stream.core.specs import Severity
 __all__ = ["INCIDENT_KINDS", "DetectMetrics"]
 
 INCIDENT_KINDS = ("drift", "performance", "estimated", "serving", "fairness")
+
+_WINDOWS = Declared(
+    Counter,
+    "driftstream_windows_closed_total",
+    "Windows written, by whether they had rows enough to be scored.",
+    ("scored",),
+)
+_MOVED = Declared(
+    Counter,
+    "driftstream_moved_rows_total",
+    "Rows that came for a pane already closed and were counted in a later one.",
+)
+_SHARE = Declared(
+    Gauge,
+    "driftstream_drift_share_ratio",
+    "Share of a model's features that drifted in its last scored window.",
+    ("model", "version"),
+)
+_SCORE = Declared(
+    Gauge,
+    "driftstream_feature_score",
+    "A feature's drift score in the last scored window; the highest of each model.",
+    ("model", "version", "feature", "score"),
+)
+_OPEN = Declared(
+    Gauge,
+    "driftstream_incidents_open",
+    "Incidents open now, by kind and severity.",
+    ("kind", "severity"),
+)
+_PERFORMANCE = (
+    "driftstream_performance",
+    "A metric of the model's last scored performance window",
+)
+_ESTIMATED = (
+    "driftstream_estimated_performance",
+    "A metric that the last scored data window was estimated to have",
+)
+_SERVING = (
+    "driftstream_serving",
+    "How the model served its last data window: latency in ms, shares, rows a second",
+)
+_DELAY = Declared(
+    Gauge,
+    "driftstream_label_delay_seconds",
+    "Time from prediction to label in the last scored performance window, by quantile.",
+    ("model", "version", "quantile"),
+)
+_COVERAGE = Declared(
+    Gauge,
+    "driftstream_label_coverage_ratio",
+    "Outcomes known, of the predictions made, over the label horizon.",
+    ("model", "version"),
+)
+_LATE = Declared(
+    Counter,
+    "driftstream_corrections_late_total",
+    "Labels that would have changed an outcome of a closed pane: dropped.",
+)
+_BEHIND = Declared(
+    Gauge,
+    "driftstream_labels_behind_seconds",
+    "Event time by which performance windows are behind data windows: labels are wanting.",
+)
+_UNSHOWN = Declared(
+    Counter,
+    "driftstream_models_without_series_total",
+    "Windows of models beyond the number that may have series (metrics_models).",
+)
 
 
 class DetectMetrics:
@@ -25,83 +95,24 @@ class DetectMetrics:
     def __init__(
         self, registry: CollectorRegistry, refused: Counter, models: int, top: int
     ) -> None:
-        # Long because each metric is declared here, once.
         self._refused = refused
         self._limit = models
         self._top = top
         self._shown: dict[ModelKey, dict[str, list[str]]] = {}
         self._told: dict[ModelKey, set[str]] = {}
-        self._windows = Counter(
-            "driftstream_windows_closed_total",
-            "Windows written, by whether they had rows enough to be scored.",
-            ("scored",),
-            registry=registry,
-        )
-        self._moved = Counter(
-            "driftstream_moved_rows_total",
-            "Rows that came for a pane already closed and were counted in a later one.",
-            registry=registry,
-        )
-        self._share = Gauge(
-            "driftstream_drift_share_ratio",
-            "Share of a model's features that drifted in its last scored window.",
-            ("model", "version"),
-            registry=registry,
-        )
-        self._score = Gauge(
-            "driftstream_feature_score",
-            "A feature's drift score in the last scored window; the highest of each model.",
-            ("model", "version", "feature", "score"),
-            registry=registry,
-        )
-        self._open = Gauge(
-            "driftstream_incidents_open",
-            "Incidents open now, by kind and severity.",
-            ("kind", "severity"),
-            registry=registry,
-        )
-        self._performance = ModelFigures(
-            registry,
-            "driftstream_performance",
-            "A metric of the model's last scored performance window",
-        )
-        self._estimated = ModelFigures(
-            registry,
-            "driftstream_estimated_performance",
-            "A metric that the last scored data window was estimated to have",
-        )
-        self._serving = ModelFigures(
-            registry,
-            "driftstream_serving",
-            "How the model served its last data window: latency in ms, shares, rows a second",
-        )
-        self._delay = Gauge(
-            "driftstream_label_delay_seconds",
-            "Time from prediction to label in the last scored performance window, by quantile.",
-            ("model", "version", "quantile"),
-            registry=registry,
-        )
-        self._coverage = Gauge(
-            "driftstream_label_coverage_ratio",
-            "Outcomes known, of the predictions made, over the label horizon.",
-            ("model", "version"),
-            registry=registry,
-        )
-        self._late = Counter(
-            "driftstream_corrections_late_total",
-            "Labels that would have changed an outcome of a closed pane: dropped.",
-            registry=registry,
-        )
-        self._behind = Gauge(
-            "driftstream_labels_behind_seconds",
-            "Event time by which performance windows are behind data windows: labels are wanting.",
-            registry=registry,
-        )
-        self._unshown = Counter(
-            "driftstream_models_without_series_total",
-            "Windows of models beyond the number that may have series (metrics_models).",
-            registry=registry,
-        )
+        self._windows = _WINDOWS.on(registry)
+        self._moved = _MOVED.on(registry)
+        self._share = _SHARE.on(registry)
+        self._score = _SCORE.on(registry)
+        self._open = _OPEN.on(registry)
+        self._performance = ModelFigures(registry, *_PERFORMANCE)
+        self._estimated = ModelFigures(registry, *_ESTIMATED)
+        self._serving = ModelFigures(registry, *_SERVING)
+        self._delay = _DELAY.on(registry)
+        self._coverage = _COVERAGE.on(registry)
+        self._late = _LATE.on(registry)
+        self._behind = _BEHIND.on(registry)
+        self._unshown = _UNSHOWN.on(registry)
         for scored in ("true", "false"):
             self._windows.labels(scored)
         for kind in INCIDENT_KINDS:

@@ -2,69 +2,81 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from stream.adapters.metrics.declared import Declared
 
 __all__ = ["EngineMetrics"]
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_seconds = partial(
+    Histogram, buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+)
+
+_RECORDS = Declared(
+    Counter,
+    "driftstream_records_consumed_total",
+    "Kafka records consumed, by agent and topic.",
+    ("agent", "topic"),
+)
+_COMMIT = Declared(
+    _seconds,
+    "driftstream_commit_seconds",
+    "Time that a Kafka transaction took to commit.",
+    ("agent",),
+)
+_RESTORE = Declared(
+    _seconds,
+    "driftstream_restore_seconds",
+    "Time that assigned tasks took to restore their state.",
+    ("agent",),
+)
+_ABORTED = Declared(
+    Counter,
+    "driftstream_transactions_aborted_total",
+    "Kafka transactions given up; their records are read again.",
+    ("agent", "reason"),
+)
+_LAG = Declared(
+    Gauge,
+    "driftstream_lag_records",
+    "Records that an agent has still to read, over its partitions of a topic.",
+    ("agent", "topic"),
+)
+_READY = Declared(
+    Gauge,
+    "driftstream_agent_ready",
+    "1 while an agent has its state restored and reads all its partitions.",
+    ("agent",),
+)
+_TASKS = Declared(
+    Gauge,
+    "driftstream_tasks_assigned",
+    "Tasks (source partitions) that this worker has.",
+    ("agent",),
+)
+_PAUSED = Declared(
+    Gauge,
+    "driftstream_sources_paused",
+    "Partitions that an agent does not read now, because too much in them is invalid.",
+    ("agent",),
+)
 
 
 class EngineMetrics:
     """What the engine tells: records, transactions, restores, lag, readiness."""
 
     def __init__(self, registry: CollectorRegistry, agents: tuple[str, ...]) -> None:
-        # Long because each metric is declared here, once.
         self._is_ready: dict[str, bool] = {}
-        self._records = Counter(
-            "driftstream_records_consumed_total",
-            "Kafka records consumed, by agent and topic.",
-            ("agent", "topic"),
-            registry=registry,
-        )
-        self._commit = Histogram(
-            "driftstream_commit_seconds",
-            "Time that a Kafka transaction took to commit.",
-            ("agent",),
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self._restore = Histogram(
-            "driftstream_restore_seconds",
-            "Time that assigned tasks took to restore their state.",
-            ("agent",),
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self._aborted = Counter(
-            "driftstream_transactions_aborted_total",
-            "Kafka transactions given up; their records are read again.",
-            ("agent", "reason"),
-            registry=registry,
-        )
-        self._lag = Gauge(
-            "driftstream_lag_records",
-            "Records that an agent has still to read, over its partitions of a topic.",
-            ("agent", "topic"),
-            registry=registry,
-        )
-        self._ready = Gauge(
-            "driftstream_agent_ready",
-            "1 while an agent has its state restored and reads all its partitions.",
-            ("agent",),
-            registry=registry,
-        )
-        self._tasks = Gauge(
-            "driftstream_tasks_assigned",
-            "Tasks (source partitions) that this worker has.",
-            ("agent",),
-            registry=registry,
-        )
-        self._paused = Gauge(
-            "driftstream_sources_paused",
-            "Partitions that an agent does not read now, because too much in them is invalid.",
-            ("agent",),
-            registry=registry,
-        )
+        self._records = _RECORDS.on(registry)
+        self._commit = _COMMIT.on(registry)
+        self._restore = _RESTORE.on(registry)
+        self._aborted = _ABORTED.on(registry)
+        self._lag = _LAG.on(registry)
+        self._ready = _READY.on(registry)
+        self._tasks = _TASKS.on(registry)
+        self._paused = _PAUSED.on(registry)
         for agent in agents:
             for metric in (self._commit, self._restore, self._ready, self._tasks, self._paused):
                 metric.labels(agent)

@@ -6,10 +6,65 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from stream.adapters.metrics.declared import Declared
 from stream.core.errors import Reason
 from stream.core.outcomes import JoinEvent
 
 __all__ = ["ObserveMetrics"]
+
+_ROWS = Declared(
+    Counter,
+    "driftstream_rows_consumed_total",
+    "Rows accepted: predictions, and features published apart, by topic.",
+    ("topic",),
+)
+_REJECTED = Declared(
+    Counter,
+    "driftstream_rows_rejected_total",
+    "Rows or records sent to the dead letters, by reason code.",
+    ("reason",),
+)
+_LATE = Declared(
+    Counter,
+    "driftstream_late_rows_total",
+    "Rows that came after their pane was passed; they count in an open one.",
+)
+_ASTRAY = Declared(
+    Counter,
+    "driftstream_astray_rows_total",
+    "Sampled rows on another partition than murmur2 of their key gives.",
+    ("topic",),
+)
+_WATERMARK = Declared(
+    Gauge,
+    "driftstream_watermark_timestamp_seconds",
+    "Event time up to which this worker's partitions of a topic are complete.",
+    ("topic",),
+)
+_AGE = Declared(
+    Gauge,
+    "driftstream_watermark_age_seconds",
+    "How far that event time is behind the clock.",
+    ("topic",),
+)
+_JOINED = Declared(
+    Counter,
+    "driftstream_join_events_total",
+    "What became of predictions and labels in the join, by event.",
+    ("event",),
+)
+_PENDING = Declared(
+    Gauge,
+    "driftstream_pending_predictions",
+    "Predictions kept for their labels and later duplicates, by partition.",
+    ("partition",),
+)
+_WAITING = Declared(
+    Gauge,
+    "driftstream_waiting_labels",
+    "Labels kept for predictions that may still come, by partition.",
+    ("partition",),
+)
 
 
 class ObserveMetrics:
@@ -20,59 +75,15 @@ class ObserveMetrics:
     ) -> None:
         self._refused = refused
         self._now = now
-        self._rows = Counter(
-            "driftstream_rows_consumed_total",
-            "Rows accepted: predictions, and features published apart, by topic.",
-            ("topic",),
-            registry=registry,
-        )
-        self._rejected = Counter(
-            "driftstream_rows_rejected_total",
-            "Rows or records sent to the dead letters, by reason code.",
-            ("reason",),
-            registry=registry,
-        )
-        self._late = Counter(
-            "driftstream_late_rows_total",
-            "Rows that came after their pane was passed; they count in an open one.",
-            registry=registry,
-        )
-        self._astray = Counter(
-            "driftstream_astray_rows_total",
-            "Sampled rows on another partition than murmur2 of their key gives.",
-            ("topic",),
-            registry=registry,
-        )
-        self._watermark = Gauge(
-            "driftstream_watermark_timestamp_seconds",
-            "Event time up to which this worker's partitions of a topic are complete.",
-            ("topic",),
-            registry=registry,
-        )
-        self._age = Gauge(
-            "driftstream_watermark_age_seconds",
-            "How far that event time is behind the clock.",
-            ("topic",),
-            registry=registry,
-        )
-        self._joined = Counter(
-            "driftstream_join_events_total",
-            "What became of predictions and labels in the join, by event.",
-            ("event",),
-            registry=registry,
-        )
-        self._pending = Gauge(
-            "driftstream_pending_predictions",
-            "Predictions kept for their labels and later duplicates, by partition.",
-            ("partition",),
-            registry=registry,
-        )
-        self._waiting = Gauge(
-            "driftstream_waiting_labels",
-            "Labels kept for predictions that may still come, by partition.",
-            ("partition",),
-            registry=registry,
-        )
+        self._rows = _ROWS.on(registry)
+        self._rejected = _REJECTED.on(registry)
+        self._late = _LATE.on(registry)
+        self._astray = _ASTRAY.on(registry)
+        self._watermark = _WATERMARK.on(registry)
+        self._age = _AGE.on(registry)
+        self._joined = _JOINED.on(registry)
+        self._pending = _PENDING.on(registry)
+        self._waiting = _WAITING.on(registry)
         for reason in Reason:
             self._rejected.labels(reason.value)
         for event in JoinEvent:
