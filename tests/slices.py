@@ -9,8 +9,9 @@ import numpy as np
 import orjson
 
 from stream.core.records import Header, Slice, Source
+from tests.kafka_io import read_all
 
-__all__ = ["Record", "row_json", "slice_of"]
+__all__ = ["Record", "row_json", "slice_of", "topic_slice"]
 
 
 class Record(NamedTuple):
@@ -38,6 +39,23 @@ def slice_of(records: Sequence[Record], ends: tuple[tuple[Source, int], ...] = (
         headers if any(headers) else None,
         keys.__getitem__,
         ends,
+    )
+
+
+def topic_slice(bootstrap_servers: str, topic: str, name: str) -> Slice:
+    """All records of a topic, as records of the source topic `name`."""
+    return slice_of(
+        [
+            Record(
+                Source(name, read.partition),
+                read.offset,
+                read.timestamp_ms,
+                read.value,
+                read.key,
+                list(read.headers),
+            )
+            for read in read_all(bootstrap_servers, topic)
+        ]
     )
 
 

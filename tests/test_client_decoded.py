@@ -13,9 +13,10 @@ from stream.client import PredictionLogger
 from stream.client.options import Format
 from stream.core.catalog import Profiles
 from stream.core.decode import Decoder
-from stream.core.records import Decoded, ModelKey, Slice, Source
+from stream.core.records import Decoded, ModelKey
 from tests.conftest import Kafka
-from tests.kafka_io import create_topic, read_all
+from tests.kafka_io import create_topic
+from tests.slices import topic_slice
 
 NOW_MS = 1_760_000_000_000
 ROWS: list[dict[str, Any]] = [
@@ -43,18 +44,10 @@ ROWS: list[dict[str, Any]] = [
 
 
 def decoded(kafka: Kafka, topic: str) -> Decoded:
-    records = read_all(kafka.bootstrap_servers, topic)
-    slice_ = Slice(
-        sources=(Source("predictions", 0),),
-        source=np.zeros(len(records), dtype=np.int32),
-        offset=np.array([record.offset for record in records], dtype=np.int64),
-        timestamp_ms=np.array([record.timestamp_ms for record in records], dtype=np.int64),
-        values=[record.value for record in records],
-        headers=[record.headers for record in records],
-        key=lambda place: records[place].key,
-    )
     parsed = {name: schemas.schema(name) for name in ("prediction", "feature_row")}
-    return Decoder(Profiles(), schemas=parsed).decode(slice_)
+    return Decoder(Profiles(), schemas=parsed).decode(
+        topic_slice(kafka.bootstrap_servers, topic, "predictions")
+    )
 
 
 def plain(value: object) -> object:

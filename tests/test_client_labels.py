@@ -17,9 +17,9 @@ from stream.core.decode import Decoder
 from stream.core.errors import SchemaError
 from stream.core.ids import ids_of
 from stream.core.labels import Form, Labels, label_bits
-from stream.core.records import Slice, Source
 from tests.conftest import Kafka
-from tests.kafka_io import create_topic, read_all
+from tests.kafka_io import create_topic
+from tests.slices import topic_slice
 
 NOW_MS = 1_760_000_000_000
 UUID = uuid.UUID("7d1f8f0e-0000-4000-8000-000000000001")
@@ -42,18 +42,10 @@ VALUES: list[Any] = [
 
 
 def decoded(kafka: Kafka, topic: str) -> Labels:
-    records = read_all(kafka.bootstrap_servers, topic)
-    slice_ = Slice(
-        sources=(Source("labels", 0),),
-        source=np.zeros(len(records), dtype=np.int32),
-        offset=np.array([record.offset for record in records], dtype=np.int64),
-        timestamp_ms=np.array([record.timestamp_ms for record in records], dtype=np.int64),
-        values=[record.value for record in records],
-        headers=[record.headers for record in records],
-        key=lambda place: records[place].key,
-    )
     parsed = {name: schemas.schema(name) for name in ("prediction", "feature_row", "label")}
-    found = Decoder(Profiles(), schemas=parsed).decode(slice_)
+    found = Decoder(Profiles(), schemas=parsed).decode(
+        topic_slice(kafka.bootstrap_servers, topic, "labels")
+    )
     assert found.rejected == ()
     assert found.labels is not None
     return found.labels

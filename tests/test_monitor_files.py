@@ -10,7 +10,6 @@ import pytest
 from stream.adapters.monitor_files import read_monitors
 from stream.adapters.monitors import decode_monitors, encode_monitors
 from stream.adapters.profiles import read_roles
-from stream.adapters.vocabulary import Vocabulary
 from stream.cli.vocabulary import VOCABULARY
 from stream.core.errors import ConfigError
 from stream.core.pane.grouping import left_out
@@ -19,34 +18,9 @@ from stream.core.score.estimate import ESTIMATED
 from stream.core.score.performance import METRICS
 from stream.core.score.serving import SERVING_METRICS
 from stream.core.specs import FeatureRule, MonitorSpec, Severity
+from tests.monitor_texts import KNOWN, MINUTE, problem, written
 
-MINUTE = 60_000
 HOUR = 60 * MINUTE
-KNOWN = Vocabulary(
-    scores=("psi", "ks", "js", "unseen_ratio"),
-    of_classes=("f1",),
-    performance={
-        "accuracy": ("binary", "multiclass"),
-        "f1": ("binary",),
-        "rmse": ("regression",),
-    },
-    estimated=("accuracy", "roc_auc"),
-    serving=("latency_p99", "error_share"),
-    fairness=("tpr_difference",),
-)
-
-
-def written(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "monitors.yaml"
-    path.write_text(text)
-    return path
-
-
-def problem(tmp_path: Path, text: str) -> str:
-    with pytest.raises(ConfigError) as refused:
-        read_monitors(written(tmp_path, text), KNOWN, MINUTE)
-    return str(refused.value).replace(str(tmp_path) + "/", "")
-
 
 FULL = """
 model: credit

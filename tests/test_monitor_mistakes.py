@@ -6,36 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.adapters.monitor_files import read_monitors
-from stream.adapters.vocabulary import Vocabulary
-from stream.core.errors import ConfigError
-
-MINUTE = 60_000
-HOUR = 60 * MINUTE
-KNOWN = Vocabulary(
-    scores=("psi", "ks", "js", "unseen_ratio"),
-    of_classes=("f1",),
-    performance={
-        "accuracy": ("binary", "multiclass"),
-        "f1": ("binary",),
-        "rmse": ("regression",),
-    },
-    estimated=("accuracy", "roc_auc"),
-    serving=("latency_p99", "error_share"),
-    fairness=("tpr_difference",),
-)
-
-
-def written(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "monitors.yaml"
-    path.write_text(text)
-    return path
-
-
-def problem(tmp_path: Path, text: str) -> str:
-    with pytest.raises(ConfigError) as refused:
-        read_monitors(written(tmp_path, text), KNOWN, MINUTE)
-    return str(refused.value).replace(str(tmp_path) + "/", "")
+from tests.monitor_texts import problem
 
 
 @pytest.mark.parametrize(
