@@ -1,12 +1,13 @@
-"""Two small rules about numbers that several stages must share, so that they agree to the byte."""
+"""Small rules about numbers that several stages must share, so that they agree to the byte."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from stream.core.records import Int64s
+from stream.core.specs import category
 
-__all__ = ["equal_mass", "significant"]
+__all__ = ["equal_mass", "number_of", "significant"]
 
 
 def significant(value: float) -> float:
@@ -49,3 +50,20 @@ def equal_mass(counts: Int64s, groups: int, least: int = 1) -> Int64s:
     if len(starts) > 1 and total - int(below[starts[-1]]) < least:
         starts.pop()
     return np.array(starts, dtype=np.int64)
+
+
+def number_of(name: str) -> int | float | None:
+    """The number whose category (`specs.category`) has this name, if there is one.
+
+    >>> number_of("12"), number_of("0.5"), number_of("012"), number_of("CA")
+    (12, 0.5, None, None)
+    """
+    # The largest float64 has 309 digits; a text much longer is no number's and slow to read.
+    try:
+        number: int | float = int(name) if len(name) <= 400 else 0
+    except ValueError:
+        try:
+            number = float(name)
+        except ValueError:
+            return None
+    return number if category(number) == name else None

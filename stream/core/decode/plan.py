@@ -19,6 +19,7 @@ import numpy as np
 
 from stream.core.decode.envelope import Envelope
 from stream.core.decode.fields import FieldValue
+from stream.core.numbers import number_of
 from stream.core.records import Int64s, Scalar
 from stream.core.specs import (
     FEATURE_PREFIX,
@@ -28,7 +29,6 @@ from stream.core.specs import (
     CategoricalVariable,
     Profile,
     Role,
-    category,
 )
 
 __all__ = ["Lookup", "Plan", "Reader", "Readers", "Shape"]
@@ -66,7 +66,7 @@ class Lookup(dict[Scalar, int]):
 
     def _put(self, name: str, slot: int) -> None:
         self[name] = slot
-        number = _number_of(name)
+        number = number_of(name)
         if number is not None:
             self[number] = slot
 
@@ -242,18 +242,6 @@ def _features(variables: Any, kinds: tuple[str, ...], letter: str) -> dict[str, 
         for j, (variable, kind) in enumerate(zip(variables, kinds, strict=True))
         if not kind
     }
-
-
-def _number_of(name: str) -> int | float | None:
-    """The number whose category has this name, if there is one."""
-    try:
-        number: int | float = int(name) if len(name) <= 400 else 0
-    except ValueError:
-        try:
-            number = float(name)
-        except ValueError:
-            return None
-    return number if category(number) == name else None
 
 
 def _or_nan(value: Scalar) -> Scalar:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.conditions import All, Condition, Equal, Missing, Not, Order
+from stream.core.numbers import number_of
 from stream.core.records import Int64s, Scalar
-from stream.core.specs import category
 
 __all__ = ["Codes", "Columns", "holds"]
 
@@ -36,7 +36,7 @@ class Codes(dict[Scalar, int]):
         self.other = len(names)
         for code, name in enumerate(names):
             self[name] = code
-            number = _number_of(name)
+            number = number_of(name)
             if number is not None:
                 self[number] = code
 
@@ -142,15 +142,3 @@ def _float(value: Scalar) -> float:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
-
-
-def _number_of(name: str) -> int | float | None:
-    """The number whose category has this name, if there is one."""
-    try:
-        number: int | float = int(name) if len(name) <= 400 else 0
-    except ValueError:
-        try:
-            number = float(name)
-        except ValueError:
-            return None
-    return number if category(number) == name else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 from stream.core.fixed import WIDE
@@ -25,11 +26,7 @@ _CANCELS = 1e7  # mean² ÷ variance of labels beyond which their fourth powers 
 
 def mae(evidence: Evidence) -> Estimate:
     """The mean absolute error; the interval is a mean's, on the logarithm's scale."""
-    n = _used(evidence)
-    if n <= 0:
-        return UNDEFINED
-    mean, variance = _mean(evidence, "error_absolute", "error_squared", n)
-    return estimate(mean, _unless_one(n, logarithmic(mean, variance)), n)
+    return _mean(evidence, "error_absolute", "error_squared", _used(evidence), logarithmic)
 
 
 def rmse(evidence: Evidence) -> Estimate:
@@ -37,7 +34,7 @@ def rmse(evidence: Evidence) -> Estimate:
     n = _used(evidence)
     if n <= 0:
         return UNDEFINED
-    mean, variance = _mean(evidence, "error_squared", "error_fourth", n)
+    mean, variance = _moments(evidence, "error_squared", "error_fourth", n)
     low, high = logarithmic(mean, variance) or (mean, mean)
     return estimate(math.sqrt(mean), _unless_one(n, (math.sqrt(low), math.sqrt(high))), n)
 
@@ -47,20 +44,12 @@ def mape(evidence: Evidence) -> Estimate:
 
     Over rows whose label isn't 0. The interval is a mean's, on the logarithm's scale.
     """
-    n = int(evidence.part(Part.USED)[1])
-    if n <= 0:
-        return UNDEFINED
-    mean, variance = _mean(evidence, "ratio", "ratio_squared", n)
-    return estimate(mean, _unless_one(n, logarithmic(mean, variance)), n)
+    return _mean(evidence, "ratio", "ratio_squared", int(evidence.part(Part.USED)[1]), logarithmic)
 
 
 def bias(evidence: Evidence) -> Estimate:
     """The mean of prediction less label; the interval is a mean's, the normal one."""
-    n = _used(evidence)
-    if n <= 0:
-        return UNDEFINED
-    mean, variance = _mean(evidence, "error", "error_squared", n)
-    return estimate(mean, _unless_one(n, normal(mean, variance)), n)
+    return _mean(evidence, "error", "error_squared", _used(evidence), normal)
 
 
 def r2(evidence: Evidence) -> Estimate:
@@ -98,8 +87,18 @@ def _moment(evidence: Evidence, name: str, n: int) -> Fraction:
     return Fraction(evidence.moment(name), max(n, 1) << WIDE.bits)
 
 
-def _mean(evidence: Evidence, name: str, squared: str, n: int) -> tuple[float, float]:
-    """A mean and its variance, from the sums of the values and of their squares."""
+def _mean(
+    evidence: Evidence, name: str, squared: str, n: int, of: Callable[[float, float], Interval]
+) -> Estimate:
+    """A mean with the interval `of` it and its variance."""
+    if n <= 0:
+        return UNDEFINED
+    mean, variance = _moments(evidence, name, squared, n)
+    return estimate(mean, _unless_one(n, of(mean, variance)), n)
+
+
+def _moments(evidence: Evidence, name: str, squared: str, n: int) -> tuple[float, float]:
+    """A mean of n values and its variance, from the sums of the values and of their squares."""
     mean = _moment(evidence, name, n)
     spread = _moment(evidence, squared, n) - mean * mean
     return float(mean), max(float(spread), 0.0) / max(n - 1, 1)
