@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "produce": "stream.cli.produce:app",
     "alerts": "stream.cli.alerts:app",
     "windows": "stream.cli.windows:app",
+    "digest": "stream.cli.digest.command:app",
     "dead-letters": "stream.cli.dead_letters:app",
     "state": "stream.cli.state:app",
     "schemas": "stream.cli.schemas:app",
