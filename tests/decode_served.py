@@ -74,7 +74,8 @@ def expected(row_: dict[str, Any], predicted: bool = True) -> Carried:
     plain["tags.country"] = tags.get("country") if predicted else None
     score = row_.get("score") if predicted else None
     classes = score if isinstance(score, dict) else None
-    body = {name: row_.get(name) for name in ("features", "prediction", "score", "tags")}
+    names = ("prediction_id", "event_time_ms", "features", "prediction", "score", "tags")
+    body = {name: row_.get(name) for name in names}
     form, bits = label_bits(row_.get("prediction") if predicted else None)
     return {
         "id": tuple(ids_of([row_["prediction_id"]])[0].tolist()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,7 +16,16 @@ from stream.core.decode.values import Bits, Values, bits_of_numbers, texts_of
 from stream.core.ids import ids_of, ids_of_text, ids_of_uuids
 from stream.core.records import Int64s, Scalar
 
-__all__ = ["bits_in", "filled", "ids_in", "names_in", "plain", "present", "slots"]
+__all__ = [
+    "bits_in",
+    "filled",
+    "ids_in",
+    "names_in",
+    "plain",
+    "present",
+    "slots",
+    "texts_of_ids",
+]
 
 _EXACT: Final = float(1 << 53)
 _FEW: Final = 1_024  # a table of so many slots costs less than finding the distinct values
@@ -77,6 +87,13 @@ def ids_in(column: Any) -> npt.NDArray[np.uint64]:
     wide = np.int64 if pa.types.is_large_string(kind) else np.int32
     ends = np.frombuffer(buffers[1], dtype=wide)[first : first + len(whole) + 1]
     return ids_of_text(memoryview(buffers[2]), ends.astype(np.int64))
+
+
+def texts_of_ids(column: Any) -> list[str]:
+    """The ids as texts; a UUID's 16 bytes as its usual 36 characters."""
+    if pa.types.is_fixed_size_binary(column.type):
+        return [str(uuid.UUID(bytes=raw)) for raw in column.to_pylist()]
+    return [str(text) for text in plain(column)]
 
 
 def bits_in(column: Any, values: Values) -> tuple[Bits, dict[int, str]]:

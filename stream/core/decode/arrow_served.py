@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream.core.decode.arrow_columns import bits_in, filled, ids_in, plain
+from stream.core.decode.arrow_columns import bits_in, filled, ids_in, plain, texts_of_ids
 from stream.core.decode.arrow_streams import Group
 from stream.core.decode.plans import TAG_PREFIX
 from stream.core.decode.serve import as_sent, body
@@ -118,6 +118,7 @@ def _bodies(
 ) -> list[bytes | None]:
     count = len(rows.record)
     layout = rows.layout
+    ids = texts_of_ids(rows.column(layout.prediction_id))
     place = layout.variables.get("prediction")
     predictions = [None] * count if place is None else plain(rows.column(place))
     features = _objects(rows, layout.variables, FEATURE_PREFIX)
@@ -125,7 +126,7 @@ def _bodies(
     scores: list[Any] = [None] * count if score is None else score.tolist()
     if probabilities is not None:
         scores = [own or one for own, one in zip(probabilities, scores, strict=True)]
-    return list(map(body, features, predictions, scores, tags))
+    return list(map(body, ids, rows.event_time_ms.tolist(), features, predictions, scores, tags))
 
 
 def _objects(rows: Group, places: Mapping[str, int], prefix: str) -> Sequence[Any]:

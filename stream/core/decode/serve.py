@@ -141,16 +141,19 @@ class Serving:
         ]
 
     def _body(self, place: int) -> bytes:
+        fields = self.fields
+        own = fields.ids[place], int(fields.times[place])
         if self.texts is None:
-            fields = self.fields
             return body(
+                *own,
                 fields.features[place],
                 fields.predictions[place],
                 fields.scores[place],
                 fields.tags[place],
             )
         row = parse(self.texts[self.record[place]] or b"")
-        return body(row.get("features"), row.get("prediction"), row.get("score"), row.get("tags"))
+        rest = (row.get(name) for name in ("features", "prediction", "score", "tags"))
+        return body(*own, *rest)
 
 
 def with_served(rows: RawBatch, serving: Serving) -> RawBatch:
@@ -164,10 +167,20 @@ def with_served(rows: RawBatch, serving: Serving) -> RawBatch:
     return rows if served is None else replace(rows, served=served)
 
 
-def body(features: object, prediction: object, score: object, tags: object) -> bytes:
-    """A row's body as compact JSON; NaN and infinities are null."""
+def body(
+    prediction_id: str, event_time_ms: int,
+    features: object, prediction: object, score: object, tags: object,
+) -> bytes:  # fmt: skip
+    """A row's body as compact JSON, as `Served` says; NaN and infinities are null."""
     return orjson.dumps(
-        {"features": features, "prediction": prediction, "score": score, "tags": tags}
+        {
+            "prediction_id": prediction_id,
+            "event_time_ms": event_time_ms,
+            "features": features,
+            "prediction": prediction,
+            "score": score,
+            "tags": tags,
+        }
     )
 
 
