@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from stream import schemas
 from stream.agents.monitors import hear_monitor
 from stream.agents.observe.astray import Astray
@@ -22,6 +20,7 @@ from stream.agents.observe.invalid import InvalidShare
 from stream.agents.observe.joining import Joining
 from stream.agents.observe.lead import Lead
 from stream.agents.observe.observer import ObserveObserver, SilentObserveObserver
+from stream.agents.observe.refusing import Refusing
 from stream.agents.observe.silence import Silence
 from stream.agents.observe.state import KEY, read_state, write_state
 from stream.agents.observe.telling import Telling
@@ -34,7 +33,7 @@ from stream.core.pane.fold import Fold
 from stream.core.pane.segments import Segments
 from stream.core.pane.serving import ServingFold
 from stream.core.pane.watermark import Watermarks
-from stream.core.records import Decoded, Output, Progress, Slice, Source, Wants
+from stream.core.records import Output, Progress, Slice, Source, Wants
 from stream.core.specs import MonitorSpec, TimeSpec
 from stream.engine.agent import Broadcast, Change, Commit
 
@@ -118,7 +117,8 @@ class ObserveAgent:
         self._lead = Lead(times.max_lead_ms)
         self._invalid = InvalidShare(settings.max_invalid_share)
         self._astray = Astray(settings.partitions)
-        self._letters = DeadLetters(self.name, settings.record_bytes)
+        letters = DeadLetters(self.name, settings.record_bytes)
+        self._refusing = Refusing(letters, self._invalid, self._observer)
         self._active: set[int] = set()
         self._positions: dict[Source, int] = {}
 
@@ -215,7 +215,7 @@ class ObserveAgent:
                 self._observer.rows(topic, count)
             if late:
                 self._observer.late(late)
-            outputs = self._refuse(slice_, decoded, now_ms)
+            outputs = self._refusing.records(slice_, decoded, now_ms)
             if self._joining is not None:
                 outputs += self._tell_joined(self._joining, slice_, now_ms)
             for topic, count in self._astray.look(slice_, now_ms).items():
@@ -229,23 +229,7 @@ class ObserveAgent:
         outputs, wrong, tally = joining.told()
         for (_, event), count in tally.items():
             self._observer.joined(event.value, count)
-        for label in wrong:
-            outputs.append(self._letters.wrong_label(slice_, label, now_ms))
-            self._observer.rejected("wrong_label", 1)
-        return outputs
-
-    def _refuse(self, slice_: Slice, decoded: Decoded, now_ms: int) -> list[Output]:
-        """The dead letters; and each source's share of them, which may pause it."""
-        sources = len(slice_.sources)
-        refused = np.zeros(len(slice_), dtype=np.int64)
-        for rejected in decoded.rejected:
-            refused[rejected.record] = 1
-            self._observer.rejected(rejected.reason.value, max(1, len(rejected.rows)))
-        records = np.bincount(slice_.source, minlength=sources).tolist()
-        bad = np.bincount(slice_.source[refused > 0], minlength=sources).tolist()
-        for source, count, wrong in zip(slice_.sources, records, bad, strict=True):
-            self._invalid.saw(source, count, wrong, now_ms)
-        return [self._letters.letter(slice_, item, now_ms) for item in decoded.rejected]
+        return outputs + self._refusing.labels(slice_, wrong, now_ms)
 
     def commit(self, positions: Mapping[Source, int], now_ms: int) -> Commit:
         """The partials since the last commit, and what changed of the tasks' state."""
@@ -263,7 +247,8 @@ class ObserveAgent:
         changes = [self._change(task) for task in sorted(touched)]
         if self._joining is not None:
             changes += self._joined_changes(self._joining, sorted({s.partition for s in sources}))
-        self._tell_watermarks(sources)
+        for topic, watermark_ms in self._telling.lowest_ms(sources).items():
+            self._observer.watermark(topic, watermark_ms)
         outputs = self._telling.outputs(groups, progress, told, claims)
         self._positions.update(positions)
         return Commit(outputs, changes)
@@ -282,15 +267,6 @@ class ObserveAgent:
             changes += (Change(task, key, value) for key, value in joining.changes(task))
             self._observer.pending(task, *joining.pending(task))
         return changes
-
-    def _tell_watermarks(self, sources: Sequence[Source]) -> None:
-        lowest: dict[str, int] = {}
-        for source in sources:
-            if self._watermarks.mark(source).high_ms:
-                watermark_ms = self._watermarks.watermark_ms(source)
-                lowest[source.topic] = min(watermark_ms, lowest.get(source.topic, watermark_ms))
-        for topic, watermark_ms in lowest.items():
-            self._observer.watermark(topic, watermark_ms)
 
     def _change(self, task: int) -> Change:
         states = self._telling.states

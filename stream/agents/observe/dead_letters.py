@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from stream import schemas
 from stream.agents.observe.joining import WrongLabel
@@ -26,55 +24,75 @@ class DeadLetters:
     agent: str
     max_bytes: int
 
-    def wrong_label(self, slice_: Slice, label: WrongLabel, now_ms: int) -> Output:
-        """The output for a label that is refused when it meets its prediction.
-
-        One of an earlier slice has its position, and no bytes any more.
-        """
-        source = Source("labels", label.task)
-        if source in slice_.sources:
-            mine = slice_.source == slice_.sources.index(source)
-            places = np.flatnonzero(mine & (slice_.offset == label.offset)).tolist()
-            if places:
-                rejected = Rejected(places[0], Reason.WRONG_LABEL, label.detail)
-                return self.letter(slice_, rejected, now_ms)
-        record = {
-            "topic": source.topic,
-            "partition": source.partition,
-            "offset": label.offset,
-            "timestamp_ms": 0,
-            "key": None,
-            "value": None,
-            "truncated": True,
-            "headers": [],
-            "reason": Reason.WRONG_LABEL.value,
-            "detail": label.detail[:_DETAIL],
-            "rows": [],
-            "agent": self.agent,
-            "rejected_at_ms": now_ms,
-        }
-        return Output("dead-letters", None, schemas.encode_avro("dead_letter", record))
-
     def letter(self, slice_: Slice, rejected: Rejected, now_ms: int) -> Output:
         """The output that carries one refused record, or some rows of one."""
         place = rejected.record
-        source = slice_.sources[int(slice_.source[place])]
-        key, value = slice_.key(place), slice_.values[place]
-        if key is not None:
-            key = key[:_KEY_BYTES]
+        value = slice_.values[place]
         headers = slice_.headers[place] if slice_.headers is not None else None
+        return self._output(
+            slice_.sources[int(slice_.source[place])],
+            int(slice_.offset[place]),
+            rejected.reason,
+            rejected.detail,
+            now_ms,
+            timestamp_ms=int(slice_.timestamp_ms[place]),
+            key=slice_.key(place),
+            value=None if value is None else value[: self.max_bytes],
+            truncated=value is not None and len(value) > self.max_bytes,
+            headers=_kept(headers or ()),
+            rows=list(rejected.rows),
+        )
+
+    def wrong_labels(
+        self, slice_: Slice, labels: Sequence[WrongLabel], now_ms: int
+    ) -> list[Output]:
+        """The outputs for labels that are refused when they meet their predictions.
+
+        One of an earlier slice has its position, and no bytes any more.
+        """
+        if not labels:
+            return []
+        positions = zip(slice_.source.tolist(), slice_.offset.tolist(), strict=True)
+        places = {(slice_.sources[s], offset): place for place, (s, offset) in enumerate(positions)}
+        outputs = []
+        for label in labels:
+            source = Source("labels", label.task)
+            place = places.get((source, label.offset))
+            reason, detail = Reason.WRONG_LABEL, label.detail
+            if place is None:
+                outputs.append(self._output(source, label.offset, reason, detail, now_ms))
+            else:
+                outputs.append(self.letter(slice_, Rejected(place, reason, detail), now_ms))
+        return outputs
+
+    def _output(
+        self,
+        source: Source,
+        offset: int,
+        reason: Reason,
+        detail: str,
+        now_ms: int,
+        *,
+        timestamp_ms: int = 0,
+        key: bytes | None = None,
+        value: bytes | None = None,
+        truncated: bool = True,
+        headers: Sequence[Mapping[str, object]] = (),
+        rows: Sequence[int] = (),
+    ) -> Output:
+        key = None if key is None else key[:_KEY_BYTES]
         record = {
             "topic": source.topic,
             "partition": source.partition,
-            "offset": int(slice_.offset[place]),
-            "timestamp_ms": int(slice_.timestamp_ms[place]),
+            "offset": offset,
+            "timestamp_ms": timestamp_ms,
             "key": key,
-            "value": None if value is None else value[: self.max_bytes],
-            "truncated": value is not None and len(value) > self.max_bytes,
-            "headers": _kept(headers or ()),
-            "reason": rejected.reason.value,
-            "detail": rejected.detail[:_DETAIL],
-            "rows": list(rejected.rows),
+            "value": value,
+            "truncated": truncated,
+            "headers": headers,
+            "reason": reason.value,
+            "detail": detail[:_DETAIL],
+            "rows": rows,
             "agent": self.agent,
             "rejected_at_ms": now_ms,
         }

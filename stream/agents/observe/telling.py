@@ -60,6 +60,15 @@ class Telling:
                     told.append(Told(source, watermark_ms, mark.k_ms))
         return tuple(told), touched
 
+    def lowest_ms(self, sources: Sequence[Source]) -> dict[str, int]:
+        """The lowest watermark of each topic's sources, of those that had a row."""
+        lowest: dict[str, int] = {}
+        for source in sources:
+            if self._watermarks.mark(source).high_ms:
+                watermark_ms = self._watermarks.watermark_ms(source)
+                lowest[source.topic] = min(watermark_ms, lowest.get(source.topic, watermark_ms))
+        return lowest
+
     def outputs(
         self,
         groups: Sequence[Group],
