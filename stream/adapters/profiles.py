@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -41,6 +41,23 @@ class RolesDocument(Document):
     bins: int = Field(64, ge=2, le=1000, description="bins of a numeric variable, at most")
     categories: int = Field(50, ge=1, le=10_000, description="categories with a slot, at most")
     provenance: dict[str, str] = Field(default_factory=dict, description="kept with the profile")
+
+    def given(self, options: Mapping[str, str | list[str] | dict[str, str] | None]) -> Self:
+        """The document with options over it: they replace values, and add to lists and mappings.
+
+        What is None or empty changes nothing.
+        """
+        update: dict[str, object] = {}
+        for name, option in options.items():
+            if not option:
+                continue
+            if isinstance(option, list):
+                update[name] = [*getattr(self, name), *option]
+            elif isinstance(option, dict):
+                update[name] = {**getattr(self, name), **option}
+            else:
+                update[name] = option
+        return self.model_copy(update=update)
 
     def options(self) -> RoleOptions:
         """The roles among them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ import typer
 from rich.console import Console
 
 from stream import schemas
-from stream.adapters.profiles import read_roles
+from stream.adapters.profiles import RolesDocument, read_roles
 from stream.adapters.table_segments import segment_column
 from stream.adapters.tables import (
     Roles,
@@ -32,45 +31,48 @@ from stream.core.specs import Profile
 
 __all__ = ["build"]
 
-Model = Annotated[str, typer.Option("--model", "-m", help="The model's name.")]
-Version = Annotated[str, typer.Option("--version", help="The model's version.")]
-Column = Annotated[str | None, typer.Option(help="The column's name; else guessed.")]
+_Column = Annotated[str | None, typer.Option(help="The column's name; else guessed.")]
+_File = Annotated[Path, typer.Argument(help="Parquet, CSV, JSON lines or Arrow.")]
+_Model = Annotated[str, typer.Option("--model", "-m", help="The model's name.")]
+_Version = Annotated[str, typer.Option("--version", help="The model's version.")]
+_RolesFile = Annotated[
+    Path | None, typer.Option("--roles", "--config", help="YAML of column roles.")
+]
+_Positive = Annotated[str | None, typer.Option(help="The positive class; else the greater of two.")]
+_Kind = Annotated[
+    LabelKind | None, typer.Option(help="What the labels are; else guessed from them.")
+]
+_SegmentBy = Annotated[
+    list[str] | None,
+    typer.Option("--segment-by", metavar="COLUMN", help="A column to segment by; repeat."),
+]
+_Feature = Annotated[list[str] | None, typer.Option("--feature", help="The only features; repeat.")]
+_Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Columns of no role; repeat.")]
+_Provenance = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="Kept with it; repeat.")
+]
+_Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Where to write it; - is stdout.")
+]
 
 
 def build(
-    file: Annotated[Path, typer.Argument(help="Parquet, CSV, JSON lines or Arrow.")],
-    model: Model,
-    version: Version = "",
-    roles: Annotated[
-        Path | None, typer.Option("--roles", "--config", help="YAML of column roles.")
-    ] = None,
-    prediction_column: Column = None,
-    score_column: Column = None,
-    id_column: Column = None,
-    time_column: Column = None,
-    label_column: Column = None,
-    positive: Annotated[
-        str | None, typer.Option(help="The positive class; else the greater of two.")
-    ] = None,
-    kind: Annotated[
-        LabelKind | None, typer.Option(help="What the labels are; else guessed from them.")
-    ] = None,
-    segment_by: Annotated[
-        list[str] | None,
-        typer.Option("--segment-by", metavar="COLUMN", help="A column to segment by; repeat."),
-    ] = None,
-    feature: Annotated[
-        list[str] | None, typer.Option("--feature", help="The only features; repeat.")
-    ] = None,
-    ignore: Annotated[
-        list[str] | None, typer.Option("--ignore", help="Columns of no role; repeat.")
-    ] = None,
-    provenance: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Kept with it; repeat.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write it; - is stdout.")
-    ] = None,
+    file: _File,
+    model: _Model,
+    version: _Version = "",
+    roles: _RolesFile = None,
+    prediction_column: _Column = None,
+    score_column: _Column = None,
+    id_column: _Column = None,
+    time_column: _Column = None,
+    label_column: _Column = None,
+    positive: _Positive = None,
+    kind: _Kind = None,
+    segment_by: _SegmentBy = None,
+    feature: _Feature = None,
+    ignore: _Ignore = None,
+    provenance: _Provenance = None,
+    output: _Output = None,
 ) -> None:
     """Build a profile from a table of reference rows and write it to a file.
 
@@ -78,43 +80,47 @@ def build(
     features. Labels add the model's own performance to the profile and, where a classifier
     has scores, what it takes to estimate performance before labels arrive.
     """
-    document = read_roles(roles)
-    given = document.options()
-    options = replace(
-        given,
-        prediction=prediction_column or given.prediction,
-        score=score_column or given.score,
-        id=id_column or given.id,
-        time=time_column or given.time,
-        label=label_column or given.label,
-        features=[*given.features, *(feature or ())],
-        ignore=[*given.ignore, *(ignore or ())],
+    document = read_roles(roles).given(
+        {
+            "prediction": prediction_column,
+            "score": score_column,
+            "id": id_column,
+            "time": time_column,
+            "label": label_column,
+            "kind": kind,
+            "positive": positive,
+            "segment_by": segment_by,
+            "features": feature,
+            "ignore": ignore,
+            "provenance": _pairs(provenance),
+        }
     )
     with Console(stderr=True).status(f"reading {file}"):
-        table = read_table(file)
-        found = assign_roles(table, options)
-        _tell(found, table.num_rows)
-        columns = variables(table, found)
-        label = _label(table, found, kind or document.kind, positive or str(document.positive))
-        segments = [
-            segment_column(table, found, name)
-            for name in (*document.segment_by, *(segment_by or ()))
-        ]
-        profile = build_profile(
-            ModelKey(model, version),
-            columns,
-            bins=document.bins,
-            categories=document.categories,
-            kinds={_named(name, columns): what for name, what in document.kinds.items()},
-            label=label,
-            segments={name: values_of(table, column) for name, column in segments},
-            created_ms=time.time_ns() // 1_000_000,
-            provenance={"file": file.name, **document.provenance, **_pairs(provenance)},
-        )
-        if label is not None:
-            profile = with_metrics(profile, columns, label.values)
+        profile = _profile(ModelKey(model, version), file, document)
     _tell_more(profile)
     _write(profile, output)
+
+
+def _profile(model: ModelKey, file: Path, document: RolesDocument) -> Profile:
+    """The profile of the file's rows; tells what its columns were taken for."""
+    table = read_table(file)
+    roles = assign_roles(table, document.options())
+    _tell(roles, table.num_rows)
+    columns = variables(table, roles)
+    label = _label(table, roles, document.kind, str(document.positive))
+    segments = [segment_column(table, roles, name) for name in document.segment_by]
+    profile = build_profile(
+        model,
+        columns,
+        bins=document.bins,
+        categories=document.categories,
+        kinds={_named(name, columns): what for name, what in document.kinds.items()},
+        label=label,
+        segments={name: values_of(table, column) for name, column in segments},
+        created_ms=time.time_ns() // 1_000_000,
+        provenance={"file": file.name, **document.provenance},
+    )
+    return profile if label is None else with_metrics(profile, columns, label.values)
 
 
 def _label(table: pa.Table, roles: Roles, kind: str, positive: str) -> LabelColumn | None:
