@@ -89,6 +89,7 @@ def produce(
     A column that is neither id, time, prediction, score nor label is a feature. Times come from
     --time-column, else (without --rate) from a column that is named like one, else they are now.
     """
+    # Long by its options; what is sent, and how, is said in `sending` and `sending_labels`.
     if (file is None) == (labels is None):
         raise ConfigError("give either FILE, a table of predictions, or --labels FILE")
     if labels is not None:

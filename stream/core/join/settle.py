@@ -100,80 +100,101 @@ def settle(met: Met, pane_ms: int, tally: Tally) -> Settled:
     of frozen ones, compared with the last live one.
     """
     by = _Sorted.of(met)
-    met, start, segment = by.met, by.start, by.segment
-    n, at = len(met), np.arange(len(met))
-    null = met.form == Form.NULL
-    before = met.row.take(by.order.take(start))
-    known = before["state"] > 0
-    predicted_ms = time_of(before)
-    # Where the first outcome is made: before the segment where it was made long ago.
-    first = np.where(known, -1, np.minimum.reduceat(np.where(null, n, at), start))
-    found = ~known & (first < n)
-    labelled_ms = met.time_ms.take(np.minimum(first, n - 1))
-    new_delay = np.where(found, np.maximum(labelled_ms - predicted_ms, 0), 0)
-    delay = np.where(known, delay_of(before), new_delay)
-    first_ms = predicted_ms + delay
+    met, segment = by.met, by.segment
+    at = np.arange(len(met))
+    before = met.row.take(by.order.take(by.start))
+    made = _firsts(by, before)
+    first_ms = time_of(before) + made.delay
     pane_end = (first_ms // pane_ms + 1) * pane_ms
 
-    firsts = at == first.take(segment)
-    after = at > first.take(segment)
-    free = after & (met.watermark_ms < pane_end.take(segment))
-    last = np.maximum.reduceat(np.where(firsts | free, at, -1), start)
+    firsts = at == made.at.take(segment)
+    after = at > made.at.take(segment)
+    live = after & (met.watermark_ms < pane_end.take(segment))
+    last = np.maximum.reduceat(np.where(firsts | live, at, -1), by.start)
     form, bits = met.form, met.bits
     if after.any():
-        form, bits = _against(by, before, free, last)
+        form, bits = _against(by, before, live, last)
     same = (form == met.form) & (bits == met.bits)
-    corrected = free & ~same
-
+    corrected = live & ~same
     for event, mask in (
         (JoinEvent.JOINED, firsts),
         (JoinEvent.NULL_FIRST, ~firsts & ~after),
         (JoinEvent.DUPLICATE_LABEL, after & same),
         (JoinEvent.CORRECTION, corrected),
-        (JoinEvent.CORRECTION_LATE, after & ~free & ~same),
+        (JoinEvent.CORRECTION_LATE, after & ~live & ~same),
     ):
         count(tally, event, met.task[mask])
+
     changed = np.flatnonzero(last >= 0)
-    live = last.take(changed)
-    row = before.take(changed)
-    row["state"] = met.form.take(live) + np.uint8(1)
-    row["bits"] = met.bits.take(live)
-    row["delay_low"] = delay.take(changed) & 0xFFFF_FFFF
-    row["delay_high"] = delay.take(changed) >> 32
-    out = corrected & (form != Form.NULL)
-    chosen, change = _chosen(by.order, firsts, out, corrected & ~null)
-    outcomes = _outcomes(by, chosen, change, first_ms, delay, form, bits)
-    return Settled(
-        slot=met.slot.take(live),
-        row=row,
-        outcomes=outcomes,
-        outcome_slot=met.slot.take(chosen),
-    )
+    last = last.take(changed)
+    row = _labelled(before.take(changed), met, last, made.delay.take(changed))
+    taken_out, put_in = corrected & (form != Form.NULL), corrected & (met.form != Form.NULL)
+    chosen, change = _chosen(by.order, firsts, taken_out, put_in)
+    outcomes = _outcomes(by, chosen, change, first_ms, made.delay, form, bits)
+    return Settled(met.slot.take(last), row, outcomes, met.slot.take(chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class _Firsts:
+    """The first outcome of each of m predictions.
+
+    at     (m,) the label that makes it; -1: it was made before these, n: none of them does
+    delay  (m,) ms from the prediction to it; 0 where there is none
+    """
+
+    at: Int64s
+    delay: Int64s
+
+
+def _firsts(by: _Sorted, before: Rows) -> _Firsts:
+    met, n = by.met, len(by.met)
+    known = before["state"] > 0
+    labels = np.where(met.form == Form.NULL, n, np.arange(n))
+    at = np.where(known, -1, np.minimum.reduceat(labels, by.start))
+    found = ~known & (at < n)
+    labelled_ms = met.time_ms.take(np.minimum(at, n - 1))
+    new = np.where(found, np.maximum(labelled_ms - time_of(before), 0), 0)
+    return _Firsts(at, np.where(known, delay_of(before), new))
+
+
+def _labelled(row: Rows, met: Met, last: Int64s, delay: Int64s) -> Rows:
+    """The predictions' rows with the labels that are in force now, and the first one's delay."""
+    row["state"] = met.form.take(last) + np.uint8(1)
+    row["bits"] = met.bits.take(last)
+    row["delay_low"] = delay & 0xFFFF_FFFF
+    row["delay_high"] = delay >> 32
+    return row
 
 
 def _against(
-    by: _Sorted, before: Rows, free: _Mask, last: Int64s
+    by: _Sorted, before: Rows, live: _Mask, last: Int64s
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64]]:
-    """Form and bits that each label is compared with, where one is in force."""
+    """Form and bits that each label is compared with, where one is in force.
+
+    A live label is compared with the one before it, a frozen one with the `last` (m,) live one.
+    """
     met, segment, at = by.met, by.segment, np.arange(len(by.met))
     inside = at > by.start.take(segment)
     # The number of the label that is in force; -1: what was so before all of these.
-    against = np.where(free, np.where(inside, at - 1, -1), last.take(segment))
+    against = np.where(live, np.where(inside, at - 1, -1), last.take(segment))
     old = against < 0
     form = np.where(old, before["state"].take(segment) - np.uint8(1), met.form.take(against))
     return form, np.where(old, before["bits"].take(segment), met.bits.take(against))
 
 
 def _chosen(
-    order: Int64s, firsts: _Mask, out: _Mask, put: _Mask
+    order: Int64s, firsts: _Mask, taken_out: _Mask, put_in: _Mask
 ) -> tuple[Int64s, npt.NDArray[np.uint8]]:
-    """The rows that make outcomes, in the order the labels came, and what each one does."""
+    """The labels that make outcomes, in the order they came, and what each one does.
+
+    A correction from one value to another is there twice: what it takes out, what it puts in.
+    """
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    if not (out.any() or put.any()):
+    if not (taken_out.any() or put_in.any()):
         chosen = place[firsts.take(place)]
         return chosen, np.full(len(chosen), Change.FIRST, dtype=np.uint8)
-    pairs = np.stack([(firsts | out).take(place), put.take(place)], axis=1).ravel()
+    pairs = np.stack([(firsts | taken_out).take(place), put_in.take(place)], axis=1).ravel()
     picked = np.flatnonzero(pairs)
     chosen = place.take(picked >> 1)
     change = np.where(

@@ -126,11 +126,21 @@ def build_profile(
         provenance=tuple(sorted((provenance or {}).items())),
         segments=_segments(segments or {}),
     )
-    if label is None:
-        score_bins = bins
-    limits = _Limits(bins, categories, max_others, score_bins)
+    limits = _Limits(bins, categories, max_others, bins if label is None else score_bins)
+    return _within(max_bytes, profile, plain, kinds or {}, label, limits)
+
+
+def _within(
+    max_bytes: int,
+    profile: Profile,
+    plain: Mapping[str, Plain],
+    kinds: Mapping[str, Kind],
+    label: LabelColumn | None,
+    limits: _Limits,
+) -> Profile:
+    """The profile of these columns, cut until its record is small enough, with its hash."""
     while True:
-        profile = _described(profile, plain, kinds or {}, limits)
+        profile = _described(profile, plain, kinds, limits)
         if label is not None:
             profile = replace(profile, outcome=outcome_of(label, plain, profile))
         record = profile_to_record(profile)
