@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import orjson
@@ -101,3 +102,25 @@ def test_every_outcome_counts_as_the_design_says(seed: int, count: int) -> None:
     assert {place: window["rows"] for place, window in known.items()} == {
         place: rows for place, rows in made.items() if place[1] < END
     }
+
+
+@pytest.mark.parametrize("panes", [1, 3, 4, 6, 9])
+def test_coverage_counts_whole_windows_however_short_the_horizon(panes: int) -> None:
+    events = events_of(panes, 300)
+    monitor = replace(MONITORS["tumbling"], labels=LabelRule(horizon_ms=panes * PANE))
+    made = due_windows(events, WINDOW)[1]
+    windows = [orjson.loads(value) for value in run(Random(1), events, monitor).said("windows")]
+    told = [w for w in windows if w["kind"] == "performance" and w["start_ms"] < END]
+    assert len(told) > 9
+    for window in told:
+        segment, since = window["segment"], window["coverage_from_ms"]
+        horizon_from_ms = max(window["end_ms"] - panes * PANE, 0)
+        assert since <= horizon_from_ms < since + WINDOW
+        starts = range(since, window["end_ms"], WINDOW)
+        assert window["predictions"] == sum(made.get((segment, at), 0) for at in starts)
+        rows = [
+            w["rows"] for w in told if (w["segment"], w["start_ms"] in starts) == (segment, True)
+        ]
+        assert window["outcomes"] == sum(rows)
+        assert (window["coverage"] is None) == (window["predictions"] == 0)
+    assert sum(window["coverage"] is not None for window in told) > 9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
+from math import gcd
 from typing import NamedTuple
 
 from stream.core.catalog import Monitors, Profiles
@@ -201,7 +202,7 @@ class Detection:
             past.made[start_ms] = past.made.get(start_ms, 0) + rows
         past.estimated(window, {name: astuple(e) for name, e in result.estimated.items()})
         signals = self.incidents.judge(end, data_verdicts(result), result.breaches)
-        past.settle(self.outcomes.closed_ms, end.monitor.labels.horizon_ms, self._pane_ms)
+        past.settle(self.outcomes.closed_ms, end.monitor.labels.horizon_ms, _span_ms(end.monitor))
         return replace(result, signals=signals)
 
     def _judged_outcomes(self, end: WindowEnd) -> PerformanceResult:
@@ -219,7 +220,7 @@ class Detection:
         groups = [] if spec is None or subject.segment else self._groups(end, profile)
         result = performance_result(end, spec, profile, coverage, estimated, groups)
         signals = self.incidents.judge(end, performance_verdicts(result), result.breaches)
-        past.settle(window.end_ms, end.monitor.labels.horizon_ms, self._pane_ms)
+        past.settle(window.end_ms, end.monitor.labels.horizon_ms, _span_ms(end.monitor))
         return replace(result, signals=signals)
 
     def _groups(self, end: WindowEnd, profile: Profile | None) -> list[_Groups]:
@@ -244,7 +245,7 @@ class Detection:
     def _coverage(self, end: WindowEnd, past: Past) -> Coverage:
         """Of outcomes and predictions alike what is in closed spans and in open ones."""
         rule, end_ms = end.monitor.labels, end.closed.window.end_ms
-        begin_ms = from_ms(end_ms, rule.horizon_ms, self._pane_ms)
+        begin_ms = from_ms(end_ms, rule.horizon_ms, _span_ms(end.monitor))
         known = rows_between(past.known, begin_ms, end_ms)
         known += self.outcomes.rows(end.subject, begin_ms, end_ms)
         made = rows_between(past.made, begin_ms, end_ms)
@@ -252,6 +253,11 @@ class Detection:
         expected = made * rule.sample
         share = min(significant(known / expected), 1.0) if expected > 0 else None
         return Coverage(known, made, rule.sample, begin_ms, share)
+
+
+def _span_ms(monitor: MonitorSpec) -> int:
+    """The length of the spans that a monitor's windows are made of."""
+    return gcd(monitor.window_ms, monitor.hop_ms)
 
 
 def _late(group: Group) -> int:

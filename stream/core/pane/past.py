@@ -28,8 +28,9 @@ class Past:
     """Predictions and outcomes of closed spans, and what data windows said, until no window asks.
 
     `made` and `known` are rows by the start of their span, or, once performance windows are
-    past it, of its step: an hour, of a short horizon a 64th of it. `estimates` are the data
-    windows' by (start, end); `stood` how the drift incident stood, in the order of windows.
+    past it, of its step: an hour, of a short horizon a 64th of it, in whole spans. `estimates`
+    are the data windows' by (start, end); `stood` how the drift incident stood, in the order of
+    windows.
     """
 
     made: dict[int, int] = field(default_factory=dict)
@@ -57,10 +58,10 @@ class Past:
             while len(self.estimates) > _MOST_KEPT:
                 del self.estimates[min(self.estimates)]
 
-    def settle(self, closed_ms: int, horizon_ms: int, pane_ms: int) -> None:
+    def settle(self, closed_ms: int, horizon_ms: int, span_ms: int) -> None:
         """Forgets what no performance window that ends after `closed_ms` will ask for."""
-        step_ms = _step(horizon_ms, pane_ms)
-        oldest_ms = from_ms(closed_ms, horizon_ms, pane_ms)
+        step_ms = _step(horizon_ms, span_ms)
+        oldest_ms = from_ms(closed_ms, horizon_ms, span_ms)
         self.made = _settled(self.made, closed_ms, oldest_ms, step_ms)
         self.known = _settled(self.known, closed_ms, oldest_ms, step_ms)
         self.estimates = {w: e for w, e in self.estimates.items() if w[1] > closed_ms}
@@ -68,14 +69,14 @@ class Past:
         del self.stood[: max(behind - 1, 0)]
 
 
-def _step(horizon_ms: int, pane_ms: int) -> int:
-    """How finely the past is kept."""
-    return max(min(_HOUR_MS, horizon_ms // 64) // pane_ms * pane_ms, pane_ms)
+def _step(horizon_ms: int, span_ms: int) -> int:
+    """How finely the past is kept: in whole spans, for rows are known by the span they lie in."""
+    return max(min(_HOUR_MS, horizon_ms // 64) // span_ms * span_ms, span_ms)
 
 
-def from_ms(end_ms: int, horizon_ms: int, pane_ms: int) -> int:
+def from_ms(end_ms: int, horizon_ms: int, span_ms: int) -> int:
     """Where the label horizon before a window's end begins, down to a whole step."""
-    step_ms = _step(horizon_ms, pane_ms)
+    step_ms = _step(horizon_ms, span_ms)
     return max(end_ms - horizon_ms, 0) // step_ms * step_ms
 
 
