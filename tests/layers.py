@@ -129,6 +129,12 @@ RULES: tuple[Rule, ...] = (
     _agent("detect"),
     _agent("act", *_FAUST, "aiohttp"),
     Rule(
+        "stream.workload",
+        ("stream.core", *WIRE, "stream.adapters.monitors", "stream.workload"),
+        _NUMBERS | {"fastavro", "orjson", "pyarrow"},
+        EFFECTS,
+    ),
+    Rule(
         "stream.agents",
         ("stream.core", "stream.engine", "stream.adapters", *WIRE, "stream.agents"),
         _STAGE,

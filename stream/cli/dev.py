@@ -8,17 +8,14 @@ from typing import Annotated
 
 import typer
 
-from stream.cli.options import new_app
+from stream.cli.deployment import parse_time
+from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import say
+from stream.settings import Settings
 
 __all__ = ["app"]
 
-app = new_app("For development: a Kafka on this machine.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `kafka` a subcommand while it is the only one."""
+app = new_app("For development: a Kafka on this machine, and a hostile workload.")
 
 
 @app.command()
@@ -39,3 +36,42 @@ def kafka(
         raise typer.BadParameter("must be 1 or 3", param_hint="--brokers")
     existing = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     run_dev_kafka(brokers, port=port, data=data, existing=existing, say=say)
+
+
+@app.command()
+@with_settings
+def workload(
+    settings: Settings,
+    *,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another workload.")],
+    rows: Annotated[int, typer.Option("--rows", help="Requests to the models.")] = 30_000,
+    partitions: Annotated[
+        int, typer.Option("--partitions", min=2, help="Partitions of the input topics.")
+    ] = 12,
+    start: Annotated[
+        str | None, typer.Option("--start", help="A full hour in the past; else 2026-01-05T00:00Z.")
+    ] = None,
+    hours: Annotated[int, typer.Option("--hours", help="How long models are asked.")] = 8,
+    idle: Annotated[
+        list[int] | None,
+        typer.Option("--partitions-idle", help="Without any record; repeat. Else the last one."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Fill new topics with a seeded workload: valid, and as hostile as producers can be.
+
+    The same arguments give the same records in the same partitions with the same timestamps, on
+    whatever cluster and prefix, so that runs can be compared by `driftstream digest`.
+    """
+    from stream.cli.workload import load_workload
+    from stream.workload.plan import START_MS, Plan
+
+    plan = Plan(
+        seed=seed,
+        rows=rows,
+        partitions=partitions,
+        start_ms=START_MS if start is None else parse_time(start),
+        hours=hours,
+        idle=None if idle is None else tuple(idle),
+    )
+    load_workload(settings, plan, as_json=json)
