@@ -24,7 +24,6 @@ __all__ = [
     "PartitionRule",
     "Topic",
     "changelog",
-    "logical_name",
     "partition_count",
     "real_name",
     "topic",
@@ -288,10 +287,3 @@ def partition_count(rule: PartitionRule, sources: int, partials: int = 0) -> int
 def real_name(prefix: str, name: str) -> str:
     """The name on the broker of the topic with this logical name."""
     return f"{prefix}{name}"
-
-
-def logical_name(prefix: str, name: str) -> str:
-    """The logical name of a topic on the broker; TopicError where it lacks the prefix."""
-    if not name.startswith(prefix):
-        raise TopicError(f"the topic {name!r} does not begin with the prefix {prefix!r}")
-    return name[len(prefix) :]

@@ -31,8 +31,6 @@ class Run:
         self.tally: Counter[tuple[int, JoinEvent]] = Counter()
         self.extras: list[tuple[int, bytes | None]] = []
         self.changelog: list[dict[bytes, bytes]] = [{} for _ in range(tasks)]
-        for task in range(tasks):
-            self.buffer.assign(task)
 
     def cohort(self, cohort: Cohort) -> int:
         if cohort not in self.cohorts:

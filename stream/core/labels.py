@@ -104,6 +104,14 @@ class LabelSpec:
         pairs = [label_bits(name) for name in self.classes]
         return np.array(pairs, dtype=np.uint64).reshape(len(pairs), 2)
 
+    def class_of(self, form: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]) -> Int64s:
+        """The index of each value's class, -1 for none of them; all (n,). Not of REGRESSION."""
+        order = np.argsort(self.bits[:, 1], kind="stable")
+        ascending = self.bits[order, 1]
+        place = np.minimum(np.searchsorted(ascending, bits), len(order) - 1)
+        same = (ascending[place] == bits) & (self.bits[order[place], 0] == form)
+        return np.where(same, order[place], -1)
+
 
 def label_spec(profile: Profile | None, rule: LabelRule) -> LabelSpec | None:
     """How a model's labels are read; None where they aren't wanted or nothing says how.

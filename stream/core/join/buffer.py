@@ -103,10 +103,6 @@ class JoinBuffer:
         """How many labels of a task wait."""
         return self._waiting.table.arena.count(task)
 
-    def assign(self, task: int) -> None:
-        """Starts a task anew, with nothing kept."""
-        self.drop(task)
-
     def drop(self, task: int) -> None:
         """Forgets all of a task."""
         self._pending.drop(task)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.labels import Form, LabelKind, LabelSpec
+from stream.core.labels import Form, LabelKind
 from stream.core.outcomes import Cohort, PredictionRows
 from stream.core.records import Int64s, Served
 
@@ -21,12 +21,18 @@ _Probabilities = Mapping[str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of C cohorts: kind (C,), and of binary ones form and bits of each class."""
+    """What is known of C cohorts.
+
+    kind    (C,)    index into _KINDS
+    form    (C, 2)  of binary ones, each class's (`labels.label_bits`); of others none's
+    bits    (C, 2)
+    extras  (C,)    whether rows have extras
+    """
 
     kind: npt.NDArray[np.int8]
-    form: npt.NDArray[np.uint8]  # (C, 2)
-    bits: npt.NDArray[np.uint64]  # (C, 2)
-    extras: npt.NDArray[np.bool_]  # (C,) rows have extras
+    form: npt.NDArray[np.uint8]
+    bits: npt.NDArray[np.uint64]
+    extras: npt.NDArray[np.bool_]
 
 
 class Coder:
@@ -37,9 +43,13 @@ class Coder:
         self._known = _described(())
 
     def rows(
-        self, task: npt.NDArray[np.int32], cohort: npt.NDArray[np.int32], time_ms: Int64s,
-        served: Served, picked: npt.NDArray[np.intp],
-    ) -> PredictionRows:  # fmt: skip
+        self,
+        task: npt.NDArray[np.int32],
+        cohort: npt.NDArray[np.int32],
+        time_ms: Int64s,
+        served: Served,
+        picked: npt.NDArray[np.intp],
+    ) -> PredictionRows:
         """The rows `picked` (k,) of n served ones; `task`, `cohort`, `time_ms` are (k,)."""
         if len(self._known.kind) < len(self._cohorts):
             self._known = _described(self._cohorts)
@@ -57,7 +67,7 @@ class Coder:
             value[regression] = number[regression]
         for one in np.unique(cohort[kind == _MULTICLASS]).tolist():
             where = np.flatnonzero(cohort == one)
-            code[where] = _codes(self._cohorts[one].spec, form[where], bits[where])
+            code[where] = self._cohorts[one].spec.class_of(form[where], bits[where])
             value[where] = np.nan
         if served.probabilities is not None:
             self._positives(value, cohort, kind, served.probabilities, picked)
@@ -65,10 +75,13 @@ class Coder:
         return PredictionRows(task, served.ids[picked], cohort, time_ms, code, value, extras)
 
     def _positives(
-        self, value: npt.NDArray[np.float64], cohort: npt.NDArray[np.int32],
-        kind: npt.NDArray[np.int8], probabilities: Sequence[_Probabilities | None],
+        self,
+        value: npt.NDArray[np.float64],
+        cohort: npt.NDArray[np.int32],
+        kind: npt.NDArray[np.int8],
+        probabilities: Sequence[_Probabilities | None],
         picked: npt.NDArray[np.intp],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """P(positive) of binary rows that give a probability for each class."""
         for place in np.flatnonzero((kind == _BINARY) & np.isnan(value)).tolist():
             given = probabilities[int(picked[place])]
@@ -103,17 +116,6 @@ def _described(cohorts: Sequence[Cohort]) -> _Known:
             form[number], bits[number] = one.spec.bits[:, 0], one.spec.bits[:, 1]
     extras = np.array([one.joined for one in cohorts], dtype=bool) | (kind == _MULTICLASS)
     return _Known(kind, form, bits, extras)
-
-
-def _codes(
-    spec: LabelSpec, form: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]
-) -> npt.NDArray[np.int32]:
-    """The index of each value's class, -1 for none of them."""
-    order = np.argsort(spec.bits[:, 1], kind="stable")
-    ascending = spec.bits[order, 1]
-    found = np.minimum(np.searchsorted(ascending, bits), len(order) - 1)
-    same = (ascending[found] == bits) & (spec.bits[order[found], 0] == form)
-    return np.where(same, order[found], -1).astype(np.int32)
 
 
 def _of_class(given: _Probabilities, name: str) -> float:

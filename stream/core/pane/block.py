@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -12,20 +13,18 @@ import numpy.typing as npt
 from stream.core.pane.payload import NONE, Parts, Payload, joined_payload
 from stream.core.records import Group, Int64s, Kind, ModelKey, RawColumns
 
-__all__ = ["COLUMNS", "Groups", "Name"]
+__all__ = ["COLUMNS", "TOTALS", "Groups", "Name"]
 
-COLUMNS = (
-    "name",
-    "kind",
-    "pane_ms",
+TOTALS = (
     "rows",
     "feature_rows",
     "late_rows",
     "unknown_features",
     "duplicate_rows",
     "unkept_rows",
-    "width",
 )
+COLUMNS = ("name", "kind", "pane_ms", *TOTALS, "width")
+_numbers: Callable[[Group], tuple[int, ...]] = attrgetter("pane_ms", *TOTALS)
 _NAME = COLUMNS.index("name")
 
 
@@ -152,15 +151,3 @@ class Groups(Sequence[Group]):
             names += len(block.names)
         every = tuple(name for block in blocks for name in block.names)
         return cls(every, columns, joined_payload([block.payload for block in blocks]), raw)
-
-
-def _numbers(group: Group) -> tuple[int, ...]:
-    return (
-        group.pane_ms,
-        group.rows,
-        group.feature_rows,
-        group.late_rows,
-        group.unknown_features,
-        group.duplicate_rows,
-        group.unkept_rows,
-    )

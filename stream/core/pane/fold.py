@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from stream.core.catalog import Profiles
 from stream.core.pane.binning import Stack, Table, tables_of
-from stream.core.pane.block import COLUMNS, Groups, Name
-from stream.core.pane.groups import TOTALS, Accumulator, Rows
+from stream.core.pane.block import COLUMNS, TOTALS, Groups, Name
+from stream.core.pane.groups import Accumulator, Rows
 from stream.core.pane.rawfold import RawFold
 from stream.core.pane.slots import Slots
 from stream.core.pane.spreading import by_segment
@@ -222,15 +222,16 @@ def _totals(
 ) -> npt.NDArray[np.int32]:
     """What each row adds to its group's totals, (len(TOTALS), n)."""
     totals = np.zeros((len(TOTALS), len(late)), dtype=np.int32)
-    totals[0] = (carries & CARRIES_PREDICTION) != 0
-    totals[1] = (carries & CARRIES_FEATURES) != 0
-    totals[2] = late
+    total = dict(zip(TOTALS, totals, strict=True))
+    total["rows"][:] = (carries & CARRIES_PREDICTION) != 0
+    total["feature_rows"][:] = (carries & CARRIES_FEATURES) != 0
+    total["late_rows"][:] = late
     if batch.unknown is not None:
-        totals[3] = batch.unknown if keep is None else batch.unknown * keep
+        total["unknown_features"][:] = batch.unknown if keep is None else batch.unknown * keep
     if keep is not None:
-        totals[4] = ~keep
+        total["duplicate_rows"][:] = ~keep
     if unkept is not None:
-        totals[5] = unkept if keep is None else unkept & keep
+        total["unkept_rows"][:] = unkept if keep is None else unkept & keep
     return totals
 
 

@@ -7,20 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.pane.payload import NONE, Payload, joined_payload, spread, starts_of
+from stream.core.pane.block import TOTALS
+from stream.core.pane.payload import Payload, joined_payload, runs, spread
 from stream.core.pane.slots import ABSENT, Slots
 from stream.core.records import Int64s
 
-__all__ = ["TOTALS", "Accumulator", "Counted", "Rows"]
+__all__ = ["Accumulator", "Counted", "Rows"]
 
-TOTALS = (
-    "rows",
-    "feature_rows",
-    "late_rows",
-    "unknown_features",
-    "duplicate_rows",
-    "unkept_rows",
-)
 _Codes = npt.NDArray[np.unsignedinteger]
 _Key = tuple[int, int, int]  # catalog entry, pane number, number of the segments
 _PENDING_ROWS = 200_000  # rows kept as codes before they are counted
@@ -170,10 +163,7 @@ class Accumulator:
 
     def _sort_in(self, by_row: _Codes, rows: Rows, values: int) -> None:
         """Counts sorted rows: groups of many rows as vectors, those of few as codes."""
-        changed = np.diff(rows.entry, prepend=-1) != 0
-        changed |= np.diff(rows.pane, prepend=-1) != 0
-        changed |= np.diff(rows.sets, prepend=-1) != 0
-        starts = np.flatnonzero(changed)
+        starts = runs(rows.entry, rows.pane, rows.sets)
         sizes = np.diff(starts, append=len(rows))
         first = rows.take(starts)
         sums = np.add.reduceat(rows.totals, starts, axis=1, dtype=np.int64)
@@ -196,18 +186,16 @@ class Accumulator:
         """Some of the groups, as vectors."""
         first = found.first.take(which)
         length = self._slots.width[first.entry]
-        starts = starts_of(length, np.ones(len(length), dtype=np.bool_))
         size, rows = int(length.sum()), int(found.sizes[which].max(initial=0))
         small = rows <= np.iinfo(np.int16).max
         counts = np.empty(size, np.int16) if small else np.empty(size, np.int32)
-        each = zip(which.tolist(), first.entry.tolist(), starts.tolist(), strict=True)
-        for number, entry, start in each:
+        start = 0
+        for number, entry in zip(which.tolist(), first.entry.tolist(), strict=True):
             codes = self._slots.codes(entry)
             own = found.count(number, len(codes) + 1)
             counts[start : start + len(codes)] = own.take(codes)
-        none = np.full(len(length), NONE, dtype=np.int64)
-        payload = Payload(np.zeros(0, dtype=np.uint32), counts, none, starts, length)
-        return _counted(first, found.sums[:, which], payload)
+            start += len(codes)
+        return _counted(first, found.sums[:, which], Payload.of_vectors(counts, length))
 
     def _coded(self, found: _Found, which: npt.NDArray[np.intp]) -> Counted:
         """Some of the groups, as codes."""
@@ -222,20 +210,15 @@ class Accumulator:
             starts = np.cumsum(length) - length
             length = np.add.reduceat(carried, starts, dtype=np.int64)
             places = places[carried]
-        starts = starts_of(length, np.ones(len(length), dtype=np.bool_))
-        none = np.full(len(length), NONE, dtype=np.int64)
-        payload = Payload(places, np.zeros(0, dtype=np.int16), starts, none, length)
-        return _counted(first, found.sums[:, which], payload)
+        return _counted(first, found.sums[:, which], Payload.of_codes(places, length))
 
     def _held(self, many: dict[_Key, _Vector]) -> Counted:
         """What was counted at once."""
         keys = np.array(list(many), dtype=np.int64).reshape(-1, 3)
         length = self._slots.width[keys[:, 0]]
-        starts = starts_of(length, np.ones(len(length), dtype=np.bool_))
         totals = np.array([vector.totals for vector in many.values()], dtype=np.int64)
         parts = [vector.counts[self._slots.codes(entry)] for (entry, _, _), vector in many.items()]
-        none = np.full(len(length), NONE, dtype=np.int64)
-        payload = Payload(np.zeros(0, dtype=np.uint32), np.concatenate(parts), none, starts, length)
+        payload = Payload.of_vectors(np.concatenate(parts), length)
         return Counted(keys[:, 0], keys[:, 1], keys[:, 2], totals.T, payload)
 
 
@@ -263,7 +246,7 @@ def _counted(first: Rows, totals: Int64s, payload: Payload) -> Counted:
 
 def _nothing() -> Counted:
     none = np.zeros(0, dtype=np.int64)
-    payload = Payload(none.astype(np.uint32), none, none, none, none)
+    payload = Payload.of_vectors(none, none)
     return Counted(none, none, none, none.reshape(len(TOTALS), 0), payload)
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from stream.core.labels import Form, LabelKind, LabelSpec
 from stream.core.ledger import ledger_of
 from stream.core.outcomes import Change, Cohort, Outcomes
-from stream.core.pane.entries import Outcome, count_outcomes
+from stream.core.pane.outcome_counts import OutcomeRows, count_outcomes
 from stream.core.records import Group, Int64s, Kind, ModelKey
 
 __all__ = ["OutcomeFold", "RefusedLabels"]
@@ -53,7 +53,7 @@ class OutcomeFold:
         """Forgets everything since the last take, as when a transaction is aborted."""
         self._sets: dict[tuple[ModelKey, str, tuple[str, ...]], int] = {}
         self._known: list[_Set] = []
-        self._pending: dict[str, list[Outcome]] = {}
+        self._pending: dict[str, list[OutcomeRows]] = {}
         self._rows = 0
         self._counted: dict[tuple[int, int, Kind], Int64s] = {}
 
@@ -151,7 +151,7 @@ class OutcomeFold:
     ) -> None:
         change = _take(outcomes.change, rows)
         self._pending.setdefault(spec.hash, []).append(
-            Outcome(
+            OutcomeRows(
                 number[_take(outcomes.cohort, rows)],
                 _take(outcomes.time_ms, rows) // self._pane_ms,
                 change != Change.FIRST,
@@ -170,7 +170,7 @@ class OutcomeFold:
         """Counts the waiting outcomes, a spec at a time."""
         for items in self._pending.values():
             spec = self._known[int(items[0].number[0])].spec
-            for key, vector in count_outcomes(spec, ledger_of(spec), Outcome.joined(items)):
+            for key, vector in count_outcomes(spec, ledger_of(spec), OutcomeRows.joined(items)):
                 held = self._counted.get(key)
                 if held is None:
                     self._counted[key] = vector
@@ -190,14 +190,11 @@ def _labels(
     """Each label as a number or its class's index (K: another), and whether it can be one."""
     if spec.kind is LabelKind.REGRESSION:
         return bits.view(np.float64), form == Form.NUMBER
-    classes = len(spec.classes)
-    order = np.argsort(spec.bits[:, 1], kind="stable")
-    place = np.searchsorted(spec.bits[order, 1], bits)
-    index = order[np.minimum(place, classes - 1)]
-    known = (spec.bits[index, 1] == bits) & (spec.bits[index, 0] == form)
+    label = spec.class_of(form, bits)
     if spec.kind is LabelKind.BINARY:
-        return index.astype(np.float64), known
-    return np.where(known, index, classes).astype(np.float64), np.ones(len(bits), dtype=np.bool_)
+        return label.astype(np.float64), label >= 0
+    other = np.where(label < 0, len(spec.classes), label)
+    return other.astype(np.float64), np.ones(len(bits), dtype=np.bool_)
 
 
 def _detail(spec: LabelSpec) -> str:

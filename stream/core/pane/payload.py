@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from stream.core.records import Group, Int64s
 
-__all__ = ["NONE", "Parts", "Payload", "joined_payload", "spread", "starts_of"]
+__all__ = ["NONE", "Parts", "Payload", "joined_payload", "runs", "spread", "starts_of"]
 
 _Number = TypeVar("_Number", bound=np.integer[Any])
 
@@ -51,6 +51,18 @@ class Payload:
         """(n,) whether a group has counts."""
         having: npt.NDArray[np.bool_] = self.count_start != NONE
         return having
+
+    @classmethod
+    def of_vectors(cls, counts: npt.NDArray[np.signedinteger], length: Int64s) -> Payload:
+        """Whole vectors of these lengths, one after another."""
+        none = np.full(len(length), NONE, dtype=np.int64)
+        return cls(np.zeros(0, dtype=np.uint32), counts, none, _closed_up(length), length)
+
+    @classmethod
+    def of_codes(cls, codes: npt.NDArray[np.uint32], length: Int64s) -> Payload:
+        """So many codes of each group, one after another."""
+        none = np.full(len(length), NONE, dtype=np.int64)
+        return cls(codes, np.zeros(0, dtype=np.int16), _closed_up(length), none, length)
 
     def take(self, which: npt.NDArray[np.intp]) -> Payload:
         """The payload of some groups, closed up, in the order asked for."""
@@ -127,10 +139,27 @@ def spread(starts: Int64s, lengths: Int64s) -> Int64s:
     return places
 
 
+def runs(*columns: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.intp]:
+    """Where runs of rows that are equal in all columns, whose values are 0 or more, begin.
+
+    >>> runs(np.array([1, 1, 1, 2]), np.array([5, 5, 6, 6])).tolist()
+    [0, 2, 3]
+    """
+    changed = np.zeros(len(columns[0]), dtype=np.bool_)
+    for column in columns:
+        changed |= np.diff(column, prepend=-1) != 0
+    return np.flatnonzero(changed)
+
+
 def starts_of(length: Int64s, having: npt.NDArray[np.bool_]) -> Int64s:
     """Where the items of each group begin if those `having` some stand one after another."""
     mine = np.where(having, length, 0)
     return np.where(having, np.cumsum(mine) - mine, NONE)
+
+
+def _closed_up(length: Int64s) -> Int64s:
+    ends: Int64s = np.cumsum(length)
+    return ends - length
 
 
 def joined_payload(parts: Sequence[Payload]) -> Payload:

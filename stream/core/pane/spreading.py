@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.pane.groups import Counted
-from stream.core.pane.payload import Payload, spread, starts_of
+from stream.core.pane.payload import Payload, runs, spread, starts_of
 from stream.core.records import Int64s
 
 __all__ = ["by_segment"]
@@ -35,10 +35,7 @@ def by_segment(
     order = np.lexsort((segment, counted.pane[source], counted.entry[source]))
     source, segment = source[order], segment[order]
     entry, pane = counted.entry[source], counted.pane[source]
-    changed = np.diff(entry, prepend=-1) != 0
-    changed |= np.diff(pane, prepend=-1) != 0
-    changed |= np.diff(segment, prepend=-1) != 0
-    starts = np.flatnonzero(changed)
+    starts = runs(entry, pane, segment)
     if not len(starts):
         return counted, tuple(names)
     first = Counted(

@@ -15,7 +15,7 @@ from stream.core.ledger import REGRESSION_LIMIT, RELIABILITY_BINS, Ledger, Part
 from stream.core.logbins import DELAYS
 from stream.core.records import Int64s, Kind
 
-__all__ = ["Outcome", "count_outcomes"]
+__all__ = ["OutcomeRows", "count_outcomes"]
 
 _Floats = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]
@@ -26,7 +26,7 @@ _EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class OutcomeRows:
     """n outcomes of one spec, in columns: number of their set, pane number, and what was what.
 
     `correction` tells those that aren't first outcomes, `out` those that are taken out. `label`
@@ -48,7 +48,7 @@ class Outcome:
         return len(self.number)
 
     @classmethod
-    def joined(cls, items: Sequence[Outcome]) -> Outcome:
+    def joined(cls, items: Sequence[OutcomeRows]) -> OutcomeRows:
         """All of them one behind the other; rows without probabilities get NaN where some have."""
         if len(items) == 1:
             return items[0]
@@ -65,18 +65,18 @@ class Outcome:
             probabilities = np.concatenate(held)
         return cls(**columns, probabilities=probabilities)
 
-    def at(self, rows: Int64s) -> Outcome:
+    def at(self, rows: Int64s) -> OutcomeRows:
         """These rows alone."""
         probabilities = None if self.probabilities is None else self.probabilities[rows]
         plain = [f.name for f in fields(self) if f.name != "probabilities"]
         columns = {name: getattr(self, name)[rows] for name in plain}
-        return Outcome(**columns, probabilities=probabilities)
+        return OutcomeRows(**columns, probabilities=probabilities)
 
 
 class _Sheet:
     """A ledger's vectors for G groups, filled a part at a time; three more places at the end."""
 
-    def __init__(self, ledger: Ledger, groups: int, rows: Outcome, group: Int64s) -> None:
+    def __init__(self, ledger: Ledger, groups: int, rows: OutcomeRows, group: Int64s) -> None:
         self._ledger = ledger
         self._groups = groups
         self._group = group
@@ -130,7 +130,7 @@ class _Sheet:
 
 
 def count_outcomes(
-    spec: LabelSpec, ledger: Ledger, rows: Outcome
+    spec: LabelSpec, ledger: Ledger, rows: OutcomeRows
 ) -> Iterator[tuple[tuple[int, int, Kind], Int64s]]:
     """Each (set, pane, kind) of the rows with its vector: the ledger's and three totals.
 
@@ -157,7 +157,7 @@ def count_outcomes(
         )
 
 
-def _groups(rows: Outcome) -> tuple[list[tuple[int, int, Kind]], Int64s]:
+def _groups(rows: OutcomeRows) -> tuple[list[tuple[int, int, Kind]], Int64s]:
     """The (set, pane, kind)s there are, and each row's index among them."""
     low = int(rows.pane.min())
     span = int(rows.pane.max()) - low + 1
@@ -175,7 +175,9 @@ def _groups(rows: Outcome) -> tuple[list[tuple[int, int, Kind]], Int64s]:
     return keys, group
 
 
-def _sheet(spec: LabelSpec, ledger: Ledger, groups: int, rows: Outcome, group: Int64s) -> Int64s:
+def _sheet(
+    spec: LabelSpec, ledger: Ledger, groups: int, rows: OutcomeRows, group: Int64s
+) -> Int64s:
     sheet = _Sheet(ledger, groups, rows, group)
     if bool(rows.out.any()):
         sheet.total(-3, rows.out)
@@ -196,7 +198,7 @@ def _sheet(spec: LabelSpec, ledger: Ledger, groups: int, rows: Outcome, group: I
     return sheet.cells
 
 
-def _count_binary(sheet: _Sheet, spec: LabelSpec, rows: Outcome, label: Int64s) -> None:
+def _count_binary(sheet: _Sheet, spec: LabelSpec, rows: OutcomeRows, label: Int64s) -> None:
     scored = _where((rows.value >= 0.0) & (rows.value <= 1.0))
     p, y = (rows.value, label) if scored is None else (rows.value[scored], label[scored])
     place = np.searchsorted(np.asarray(spec.edges[1:-1]), p, side="right")
@@ -238,7 +240,7 @@ def _add_losses(sheet: _Sheet, came: _Floats, brier: _Floats, rows: Int64s | Non
     sheet.add(Part.LOSSES, np.stack([loss, loss * loss, brier, brier * brier]), SHARE, rows)
 
 
-def _count_regression(sheet: _Sheet, rows: Outcome) -> None:
+def _count_regression(sheet: _Sheet, rows: OutcomeRows) -> None:
     inside = np.abs(rows.value) <= REGRESSION_LIMIT
     inside &= np.abs(rows.label) <= REGRESSION_LIMIT
     used = _where(inside)
