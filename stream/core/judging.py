@@ -36,7 +36,7 @@ def data_result(end: WindowEnd, profile: Profile | None) -> DataResult:
     share = drift_share(scores)
     alarmed = any(variable.drifted and variable.alert for variable in scores)
     estimated = _estimated(profile, closed.counts, closed.scored_rows)
-    found[IncidentKind.ESTIMATED] = breaches(estimated, monitor.estimated, reference_of(profile))
+    found[IncidentKind.ESTIMATED] = breaches(estimated, monitor.estimated, _reference_of(profile))
     return replace(
         result,
         scores=scores,
@@ -78,7 +78,7 @@ def performance_result(
     vectors by segment.
     """
     closed, monitor = end.closed, end.monitor
-    reference = reference_of(profile)
+    reference = _reference_of(profile)
     result = PerformanceResult(
         end.subject,
         closed,
@@ -121,7 +121,7 @@ def performance_verdicts(result: PerformanceResult) -> dict[IncidentKind, Verdic
     return {kind: Verdict(*window, bool(result.breaches.get(kind))) for kind in kinds}
 
 
-def reference_of(profile: Profile | None) -> dict[str, float]:
+def _reference_of(profile: Profile | None) -> dict[str, float]:
     """The metrics of the reference's own labels, {} where there are none."""
     known = profile is not None and profile.outcome is not None
     return dict(profile.outcome.metrics) if known and profile and profile.outcome else {}

@@ -81,7 +81,7 @@ def formats_of(slice_: Slice, limits: DecodeLimits) -> Formats:
     return found
 
 
-def content_type(headers: Sequence[Header] | None) -> str | None:
+def _content_type(headers: Sequence[Header] | None) -> str | None:
     """The media type that the headers name, lower case, without parameters; None if none does."""
     for name, value in headers or ():
         if name.lower() == _CONTENT_TYPE:
@@ -100,7 +100,7 @@ def _by_header(headers: Sequence[Sequence[Header] | None], codes: npt.NDArray[np
     for i, own in enumerate(headers):
         if own:
             if own != last:  # a producer's records have equal headers
-                last, code = own, _BY_CONTENT_TYPE.get(content_type(own) or "")
+                last, code = own, _BY_CONTENT_TYPE.get(_content_type(own) or "")
             if code is not None:
                 codes[i] = code
 

@@ -1,7 +1,8 @@
-"""Finds rows by id: chains through the rows, hung on a table that grows bucket by bucket.
+"""Finds rows by id: chains through the rows, hung on a table that grows cell by cell.
 
 Linear hashing: W. Litwin, "Linear hashing: a new tool for file and table addressing", VLDB
-1980. The table never stands still to be rebuilt, holds 4 bytes a row, and needs no tombstones.
+1980 (his buckets are called cells: here a bucket is a stretch of time). The table never stands
+still to be rebuilt, holds 4 bytes a row, and needs no tombstones.
 """
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.join.arena import Arena
-from stream.core.join.layout import Rows, Slots
+from stream.core.join.layout import Ids, Rows, Slots
 
 __all__ = ["Index", "hash_ids"]
 
-Ids = npt.NDArray[np.uint64]
 _Heads = npt.NDArray[np.uint32]
 
 _NONE = np.uint32(0xFFFF_FFFF)
@@ -58,7 +58,7 @@ class Index:
         leading = arena.words[:, 0]
         whose, where = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
         who = np.arange(len(ids))
-        heads = self._heads.take(self._bucket(hash_ids(ids)))
+        heads = self._heads.take(self._cell(hash_ids(ids)))
         while True:
             here = np.flatnonzero(heads != _NONE)
             if not len(here):
@@ -83,22 +83,22 @@ class Index:
         self._make_room()
         for start in range(0, len(slots), _PIECE):
             piece = slice(start, start + _PIECE)
-            self._link(slots[piece], self._bucket(hash_ids(ids[piece])))
+            self._link(slots[piece], self._cell(hash_ids(ids[piece])))
 
     def remove(self, slots: Slots) -> None:
         """Takes out rows that are nobody's any more, before their slots are used again."""
         for start in range(0, len(slots), _PIECE):
             ids = self._arena.take(slots[start : start + _PIECE])["ids"]
-            self._rechain(np.unique(self._bucket(hash_ids(ids))))
+            self._rechain(np.unique(self._cell(hash_ids(ids))))
 
-    def _bucket(self, hashes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _cell(self, hashes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         low = hashes & ((2 << self._bits) - 1)
         over = low >= self._size
         low[over] &= (1 << self._bits) - 1
         return low
 
     def _make_room(self) -> None:
-        """Splits buckets until there are as many as rows."""
+        """Splits cells until there are as many as rows."""
         wanted = self._arena.total()
         while self._size < wanted:
             level = 1 << self._bits
@@ -113,10 +113,10 @@ class Index:
             if self._size == 2 * level:
                 self._bits += 1
 
-    def _rechain(self, buckets: npt.NDArray[np.int64]) -> None:
-        """Hangs the living rows of these buckets anew, each where it belongs now."""
-        heads = self._heads.take(buckets)
-        self._heads[buckets] = _NONE
+    def _rechain(self, cells: npt.NDArray[np.int64]) -> None:
+        """Hangs the living rows of these cells anew, each where it belongs now."""
+        heads = self._heads.take(cells)
+        self._heads[cells] = _NONE
         members = []
         while True:
             heads = heads[heads != _NONE]
@@ -128,21 +128,21 @@ class Index:
         if members:
             slots = np.concatenate(members)
             slots = slots[self._arena.task_of(slots) >= 0]
-            self._link(slots, self._bucket(hash_ids(self._arena.take(slots)["ids"])))
+            self._link(slots, self._cell(hash_ids(self._arena.take(slots)["ids"])))
 
-    def _link(self, slots: Slots, buckets: npt.NDArray[np.int64]) -> None:
+    def _link(self, slots: Slots, cells: npt.NDArray[np.int64]) -> None:
         following = self._arena.column("next")
         names = slots.astype(np.uint32)
         for _ in range(_ROUNDS):
-            following[slots] = self._heads.take(buckets)
-            self._heads[buckets] = names
-            lost = np.flatnonzero(self._heads.take(buckets) != names)
+            following[slots] = self._heads.take(cells)
+            self._heads[cells] = names
+            lost = np.flatnonzero(self._heads.take(cells) != names)
             if not len(lost):
                 return
-            slots, names, buckets = slots.take(lost), names.take(lost), buckets.take(lost)
-        order = np.argsort(buckets, kind="stable")
-        slots, names, buckets = slots.take(order), names.take(order), buckets.take(order)
-        last = np.r_[buckets[1:] != buckets[:-1], True]
-        following[slots] = np.where(last, self._heads.take(buckets), np.roll(names, -1))
+            slots, names, cells = slots.take(lost), names.take(lost), cells.take(lost)
+        order = np.argsort(cells, kind="stable")
+        slots, names, cells = slots.take(order), names.take(order), cells.take(order)
+        last = np.r_[cells[1:] != cells[:-1], True]
+        following[slots] = np.where(last, self._heads.take(cells), np.roll(names, -1))
         first = np.r_[True, last[:-1]]
-        self._heads[buckets[first]] = names[first]
+        self._heads[cells[first]] = names[first]

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LONGEST_MS", "PENDING", "WAITING", "Rows", "Slots"]
+__all__ = ["LONGEST_MS", "PENDING", "WAITING", "Ids", "Rows", "Slots"]
 
+Ids = npt.NDArray[np.uint64]  # (n, 2), `ids.ids_of`
 Rows = npt.NDArray[np.void]
 Slots = npt.NDArray[np.int64]
 

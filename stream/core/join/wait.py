@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.join.index import Ids
-from stream.core.join.layout import WAITING, Slots
+from stream.core.join.layout import WAITING, Ids, Slots
 from stream.core.join.room import beyond
 from stream.core.join.table import Table
 from stream.core.outcomes import LabelRows

@@ -10,13 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from stream.core.score.performance.evidence import Confusion, Evidence, Floats
+from stream.core.score.performance.hits import mean_share
 from stream.core.score.performance.interval import (
     UNDEFINED,
     Estimate,
-    Interval,
     bounded,
     estimate,
-    mover,
     wilson,
 )
 
@@ -106,13 +105,7 @@ def _macro(table: Confusion, rows: Floats) -> Estimate:
     there = np.flatnonzero(_there(table))
     if not table.known or not len(there):
         return UNDEFINED
-    weight = 1.0 / len(there)
-    parts: list[tuple[float, float, Interval]] = []
-    for k in there.tolist():
-        hits, n = float(table.hits[k]), float(rows[k])
-        parts.append((weight, hits / n if n else 0.0, wilson(hits, n)))
-    value = sum(part[0] * part[1] for part in parts)
-    return estimate(value, mover(parts), float(rows.sum()))
+    return mean_share(table, rows, there.tolist())
 
 
 def _micro(table: Confusion, rows: float) -> Estimate:

@@ -22,10 +22,10 @@ from stream.core.score.performance.interval import UNDEFINED, Estimate
 
 __all__ = ["CLASS_METRICS", "METRICS", "Metric", "metric_names", "performance"]
 
-BINARY = frozenset({LabelKind.BINARY})
-MULTICLASS = frozenset({LabelKind.MULTICLASS})
-CLASSES = BINARY | MULTICLASS
-REGRESSION = frozenset({LabelKind.REGRESSION})
+_BINARY = frozenset({LabelKind.BINARY})
+_MULTICLASS = frozenset({LabelKind.MULTICLASS})
+_CLASSES = _BINARY | _MULTICLASS
+_REGRESSION = frozenset({LabelKind.REGRESSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +43,33 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric(CLASSES, True, hits.accuracy),
-    "balanced_accuracy": Metric(CLASSES, True, hits.balanced_accuracy),
-    "precision": Metric(BINARY, True, partial(by_class.precision, k=1)),
-    "recall": Metric(BINARY, True, partial(by_class.recall, k=1)),
-    "f1": Metric(BINARY, True, partial(by_class.f1, k=1)),
-    "specificity": Metric(BINARY, True, partial(by_class.specificity, k=1)),
-    "precision_macro": Metric(MULTICLASS, True, averages.precision_macro),
-    "recall_macro": Metric(MULTICLASS, True, averages.recall_macro),
-    "f1_macro": Metric(MULTICLASS, True, averages.f1_macro),
-    "precision_micro": Metric(MULTICLASS, True, averages.precision_micro),
-    "recall_micro": Metric(MULTICLASS, True, averages.recall_micro),
-    "f1_micro": Metric(MULTICLASS, True, averages.f1_micro),
-    "precision_weighted": Metric(MULTICLASS, True, averages.precision_weighted),
-    "recall_weighted": Metric(MULTICLASS, True, averages.recall_weighted),
-    "f1_weighted": Metric(MULTICLASS, True, averages.f1_weighted),
-    "mcc": Metric(CLASSES, True, agreement.mcc),
-    "cohen_kappa": Metric(CLASSES, True, agreement.cohen_kappa),
-    "roc_auc": Metric(BINARY, True, ranking.roc_auc),
-    "average_precision": Metric(BINARY, True, ranking.average_precision),
-    "log_loss": Metric(CLASSES, False, probabilities.log_loss),
-    "brier": Metric(CLASSES, False, probabilities.brier),
-    "ece": Metric(CLASSES, False, probabilities.ece),
-    "mae": Metric(REGRESSION, False, errors.mae),
-    "rmse": Metric(REGRESSION, False, errors.rmse),
-    "mape": Metric(REGRESSION, False, errors.mape),
-    "r2": Metric(REGRESSION, True, errors.r2),
-    "bias": Metric(REGRESSION, None, errors.bias),
+    "accuracy": Metric(_CLASSES, True, hits.accuracy),
+    "balanced_accuracy": Metric(_CLASSES, True, hits.balanced_accuracy),
+    "precision": Metric(_BINARY, True, partial(by_class.precision, k=1)),
+    "recall": Metric(_BINARY, True, partial(by_class.recall, k=1)),
+    "f1": Metric(_BINARY, True, partial(by_class.f1, k=1)),
+    "specificity": Metric(_BINARY, True, partial(by_class.specificity, k=1)),
+    "precision_macro": Metric(_MULTICLASS, True, averages.precision_macro),
+    "recall_macro": Metric(_MULTICLASS, True, averages.recall_macro),
+    "f1_macro": Metric(_MULTICLASS, True, averages.f1_macro),
+    "precision_micro": Metric(_MULTICLASS, True, averages.precision_micro),
+    "recall_micro": Metric(_MULTICLASS, True, averages.recall_micro),
+    "f1_micro": Metric(_MULTICLASS, True, averages.f1_micro),
+    "precision_weighted": Metric(_MULTICLASS, True, averages.precision_weighted),
+    "recall_weighted": Metric(_MULTICLASS, True, averages.recall_weighted),
+    "f1_weighted": Metric(_MULTICLASS, True, averages.f1_weighted),
+    "mcc": Metric(_CLASSES, True, agreement.mcc),
+    "cohen_kappa": Metric(_CLASSES, True, agreement.cohen_kappa),
+    "roc_auc": Metric(_BINARY, True, ranking.roc_auc),
+    "average_precision": Metric(_BINARY, True, ranking.average_precision),
+    "log_loss": Metric(_CLASSES, False, probabilities.log_loss),
+    "brier": Metric(_CLASSES, False, probabilities.brier),
+    "ece": Metric(_CLASSES, False, probabilities.ece),
+    "mae": Metric(_REGRESSION, False, errors.mae),
+    "rmse": Metric(_REGRESSION, False, errors.rmse),
+    "mape": Metric(_REGRESSION, False, errors.mape),
+    "r2": Metric(_REGRESSION, True, errors.r2),
+    "bias": Metric(_REGRESSION, None, errors.bias),
 }
 
 # Of models of more than two classes, told of each class as `name.class`.
