@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import perf_counter
 
 import orjson
@@ -20,8 +21,8 @@ _FETCH = {  # the settings that the worker reads with
 _SLICE = 2_000
 
 
-def run_floor(bootstrap: str, topic: str, partitions: int, rows: int) -> Reading:
-    """The steady rate over the topic's rows, read from its beginning."""
+def run_floor(bootstrap: str, topics: Sequence[str], partitions: int, rows: int) -> Reading:
+    """The steady rate over the topics' rows, read from their beginning."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -32,7 +33,7 @@ def run_floor(bootstrap: str, topic: str, partitions: int, rows: int) -> Reading
             **_FETCH,
         }
     )
-    consumer.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
+    consumer.assign([TopicPartition(topic, p, 0) for topic in topics for p in range(partitions)])
     meter = Meter(rows)
     while not meter.full:
         messages = consumer.consume(_SLICE, 0.1)

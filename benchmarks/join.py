@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=50_000, help="of a slice")
     options = parser.parse_args()
     found = run(options.pending, options.measured, options.rows)
-    print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+    print(orjson.dumps(found).decode())
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from confluent_kafka import Producer
 
+from benchmarks.labelled import arrow_labelled, json_labelled
 from benchmarks.workload import (
     ARROW_ROWS,
     MODEL,
@@ -20,28 +22,17 @@ from stream import schemas
 from stream.core.pane.content import profile_key, profile_to_record
 from stream.core.records import ModelKey
 
-__all__ = ["Sizes", "load"]
+__all__ = ["WORKLOADS", "Workload", "load"]
 
 _ARROW = [("content-type", b"application/vnd.apache.arrow.stream")]
 _AVRO = [("content-type", b"application/avro"), ("schema", b"prediction")]
 
 
-class Sizes:
-    """Rows of each workload; a steady rate needs several seconds of them."""
-
-    json = 5_000_000
-    models = 2_000_000
-    avro = 400_000
-    arrow = 16_000_000
-    many = 1_000  # models in the many-models workload
-    partitions = 12
-    many_partitions = 24
-
-
 class _Feed:
     """A producer that is kept busy but never over its queue."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        self._prefix = prefix
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -54,55 +45,105 @@ class _Feed:
             }
         )
 
-    def rows(self, topic: str, rows: Iterable[tuple[bytes, bytes]], headers: object) -> None:
-        """Produces keyed rows."""
-        for key, value in rows:
+    def rows(self, rows: Iterable[tuple[str, bytes, bytes]], headers: object = None) -> None:
+        """Produces keyed rows: (topic, key, value)."""
+        for topic, key, value in rows:
             self._send(topic, value, key=key, headers=headers)
 
-    def batches(self, topic: str, records: Iterable[tuple[int, bytes]]) -> None:
-        """Produces Arrow records to their partitions."""
-        for partition, value in records:
+    def batches(self, records: Iterable[tuple[str, int, bytes]]) -> None:
+        """Produces Arrow records to their partitions: (topic, partition, value)."""
+        for topic, partition, value in records:
             self._send(topic, value, partition=partition, headers=_ARROW)
 
-    def _send(self, topic: str, value: bytes, **where: object) -> None:
-        while True:
-            try:
-                self._producer.produce(topic, value, **where)  # type: ignore[arg-type]
-            except BufferError:
-                self._producer.poll(0.05)
-            else:
-                return
-
-    def profiles(self, topic: str, pool: Pool, models: list[ModelKey]) -> None:
+    def profiles(self, pool: Pool, models: list[ModelKey], *, labelled: bool) -> None:
         """Publishes the pool's profile for each model."""
-        for model in models:
-            profile = pool.profile(model)
+        for profile in pool.profiles(models, labelled=labelled):
             record = schemas.encode_json("reference_profile", profile_to_record(profile))
-            self._send(topic, record, key=profile_key(profile))
+            self._send("profiles", record, key=profile_key(profile))
 
     def finish(self) -> None:
         """Waits until everything is delivered."""
         while self._producer.flush(5):
             pass
 
+    def _send(self, topic: str, value: bytes, **where: object) -> None:
+        while True:
+            try:
+                self._producer.produce(self._prefix + topic, value, **where)  # type: ignore[arg-type]  # one of two keywords
+            except BufferError:
+                self._producer.poll(0.05)
+            else:
+                return
+
+
+_Fill = Callable[[_Feed, Pool, int, int], None]  # (feed, pool, rows, first event time)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Rows to read, and the topics they are in.
+
+    `rows` are predictions; a steady rate needs several seconds of them. Where there are
+    `labels`, each prediction has one, and a row of either topic is an event.
+    """
+
+    rows: int
+    fill: _Fill
+    labels: bool = False
+    models: int = 1
+    partitions: int = 12
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The topics that a worker reads."""
+        return ("predictions", "labels") if self.labels else ("predictions",)
+
+
+def _json(feed: _Feed, pool: Pool, rows: int, begin_ms: int) -> None:
+    feed.rows(("predictions", *row) for row in json_rows(pool, rows, [MODEL], begin_ms))
+
+
+def _json_models(feed: _Feed, pool: Pool, rows: int, begin_ms: int) -> None:
+    models = model_keys(_MODELS)
+    feed.rows(("predictions", *row) for row in json_rows(pool, rows, models, begin_ms))
+
+
+def _avro(feed: _Feed, pool: Pool, rows: int, begin_ms: int) -> None:
+    feed.rows((("predictions", *row) for row in avro_rows(pool, rows, begin_ms)), _AVRO)
+
+
+def _arrow(feed: _Feed, pool: Pool, rows: int, begin_ms: int) -> None:
+    records = arrow_records(pool, rows // ARROW_ROWS, _PARTITIONS, begin_ms)
+    feed.batches(("predictions", *record) for record in records)
+
+
+def _json_labels(feed: _Feed, pool: Pool, rows: int, begin_ms: int) -> None:
+    feed.rows(json_labelled(pool, rows, begin_ms))
+
+
+def _arrow_labels(feed: _Feed, pool: Pool, rows: int, begin_ms: int) -> None:
+    feed.batches(arrow_labelled(pool, rows // ARROW_ROWS, _PARTITIONS, begin_ms))
+
+
+_MODELS, _PARTITIONS = 1_000, 12
+WORKLOADS = {
+    "json": Workload(5_000_000, _json),
+    "avro": Workload(400_000, _avro),
+    "arrow": Workload(16_000_000, _arrow),
+    "json_models": Workload(2_000_000, _json_models, models=_MODELS, partitions=24),
+    "json_labels": Workload(2_500_000, _json_labels, labels=True),
+    "arrow_labels": Workload(8_000_000, _arrow_labels, labels=True),
+    "restore": Workload(1_000_000, _arrow_labels, labels=True),
+}
+
 
 def load(bootstrap: str, name: str, prefix: str, share: float) -> int:
-    """Fills one workload's topics under its prefix; `share` scales it. Returns its rows."""
-    pool, feed, begin = Pool(), _Feed(bootstrap), start_ms()
-    topic, models = f"{prefix}predictions", [MODEL]
-    if name == "json":
-        rows = round(Sizes.json * share)
-        feed.rows(topic, json_rows(pool, rows, models, begin), None)
-    elif name == "json_models":
-        rows, models = round(Sizes.models * share), model_keys(Sizes.many)
-        feed.rows(topic, json_rows(pool, rows, models, begin), None)
-    elif name == "avro":
-        rows = round(Sizes.avro * share)
-        feed.rows(topic, avro_rows(pool, rows, begin), _AVRO)
-    else:
-        records = round(Sizes.arrow * share) // ARROW_ROWS
-        rows = records * ARROW_ROWS
-        feed.batches(topic, arrow_records(pool, records, Sizes.partitions, begin))
-    feed.profiles(f"{prefix}profiles", pool, models)
+    """Fills one workload's topics under its prefix; `share` scales it. Returns its events."""
+    workload = WORKLOADS[name]
+    pool, feed = Pool(), _Feed(bootstrap, prefix)
+    rows = max(1, round(workload.rows * share) // ARROW_ROWS) * ARROW_ROWS
+    workload.fill(feed, pool, rows, start_ms())
+    models = [MODEL] if workload.models == 1 else model_keys(workload.models)
+    feed.profiles(pool, models, labelled=workload.labels)
     feed.finish()
-    return rows
+    return 2 * rows if workload.labels else rows

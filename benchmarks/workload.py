@@ -12,6 +12,7 @@ import io
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import fastavro
 import numpy as np
@@ -20,11 +21,30 @@ import orjson
 import pyarrow as pa
 
 from stream import schemas
-from stream.core.pane.reference import build_profile
+from stream.core.pane.content import content_hash, profile_to_record
+from stream.core.pane.reference import LabelColumn, build_profile
 from stream.core.records import ModelKey, RawColumns
 from stream.core.specs import Profile
 
-__all__ = ["ARROW_ROWS", "MODEL", "Pool", "arrow_records", "avro_rows", "json_rows", "model_keys"]
+__all__ = [
+    "ARROW_ROWS",
+    "MODEL",
+    "POOL_ROWS",
+    "Pool",
+    "arrow_ids",
+    "arrow_moment_ms",
+    "arrow_records",
+    "arrow_rows",
+    "arrow_stream",
+    "arrow_value",
+    "avro_rows",
+    "ids",
+    "json_rows",
+    "model_keys",
+    "moment_ms",
+    "renamed",
+    "start_ms",
+]
 
 MODEL = ModelKey("credit", "3")
 ARROW_ROWS = 1_000  # rows in one Arrow record: the SDK's default
@@ -36,7 +56,7 @@ _CATEGORICAL = {
     "plan": ["basic", "plus", "pro"],
     "segment": ["new", "known", "vip"],
 }
-_POOL = 20_000
+POOL_ROWS = 20_000
 _ROWS_A_MS = 100
 _SPREAD_MS = 3 * 3_600_000  # event times begin this long before now
 
@@ -46,13 +66,16 @@ class Pool:
 
     def __init__(self, seed: int = 7) -> None:
         rng = np.random.default_rng(seed)
-        self.numeric: npt.NDArray[np.float32] = rng.normal(0, 1, (16, _POOL)).round(2).astype("f4")
+        self.numeric: npt.NDArray[np.float32] = (
+            rng.normal(0, 1, (16, POOL_ROWS)).round(2).astype("f4")
+        )
         self.categories = {
-            name: rng.integers(0, len(values), _POOL).astype(np.int8)
+            name: rng.integers(0, len(values), POOL_ROWS).astype(np.int8)
             for name, values in _CATEGORICAL.items()
         }
-        self.score: npt.NDArray[np.float32] = rng.random(_POOL).round(3).astype("f4")
+        self.score: npt.NDArray[np.float32] = rng.random(POOL_ROWS).round(3).astype("f4")
         self.prediction = (self.score > 0.5).astype(np.int8)
+        self.label = (rng.random(POOL_ROWS) < self.score).astype(np.int8)
 
     def features(self, place: int) -> dict[str, float | str]:
         """The features of one pooled row."""
@@ -63,8 +86,8 @@ class Pool:
             row[name] = values[int(self.categories[name][place])]
         return row
 
-    def profile(self, model: ModelKey) -> Profile:
-        """The reference profile of the pool."""
+    def profile(self, model: ModelKey, *, labelled: bool = False) -> Profile:
+        """The reference profile of the pool; with what its labels say where it is `labelled`."""
         columns: RawColumns = {
             f"features.{name}": self.numeric[i].round(2).astype(float).tolist()
             for i, name in enumerate(_NUMERIC)
@@ -73,7 +96,13 @@ class Pool:
             columns[f"features.{name}"] = [values[code] for code in self.categories[name]]
         columns["score"] = self.score.astype(float).tolist()
         columns["prediction"] = self.prediction.tolist()
-        return build_profile(model, columns)
+        label = LabelColumn(self.label.tolist()) if labelled else None
+        return build_profile(model, columns, label=label)
+
+    def profiles(self, models: list[ModelKey], *, labelled: bool = False) -> list[Profile]:
+        """The same profile for each of the models."""
+        first = self.profile(models[0], labelled=labelled)
+        return [first, *(renamed(first, model) for model in models[1:])]
 
     def tails(self) -> list[bytes]:
         """What follows the event time in each pooled JSON row."""
@@ -81,8 +110,14 @@ class Pool:
             b',"features":'
             + orjson.dumps(self.features(place))
             + b',"prediction":%d,"score":%.3f}' % (self.prediction[place], self.score[place])
-            for place in range(_POOL)
+            for place in range(POOL_ROWS)
         ]
+
+
+def renamed(profile: Profile, model: ModelKey) -> Profile:
+    """The profile as another model's: its bins, its own hash."""
+    copy = replace(profile, model=model)
+    return replace(copy, hash=content_hash(profile_to_record(copy)))
 
 
 def model_keys(count: int) -> list[ModelKey]:
@@ -95,7 +130,8 @@ def start_ms() -> int:
     return int(time.time() * 1000) - _SPREAD_MS
 
 
-def _ids(count: int, rng: np.random.Generator) -> Iterator[bytes]:
+def ids(count: int, rng: np.random.Generator) -> Iterator[bytes]:
+    """Random UUIDs as text, made `count` at a time, without end."""
     while True:
         block = rng.bytes(16 * count)
         for i in range(count):
@@ -107,21 +143,26 @@ def json_rows(
 ) -> Iterator[tuple[bytes, bytes]]:
     """(key, value) of JSON predictions, the models round robin."""
     tails = pool.tails()
-    ids = _ids(1000, np.random.default_rng(1))
+    keys = ids(1000, np.random.default_rng(1))
     middles = [
         b'","model":"%s","version":"%s","event_time_ms":' % (m.model.encode(), m.version.encode())
         for m in models
     ]
     for i in range(count):
-        key = next(ids)
-        moment = b"%d" % (begin_ms + i // _ROWS_A_MS)
+        key = next(keys)
+        moment = b"%d" % moment_ms(i, begin_ms)
         middle = middles[i % len(middles)]
-        yield key, b'{"prediction_id":"' + key + middle + moment + tails[i % _POOL]
+        yield key, b'{"prediction_id":"' + key + middle + moment + tails[i % POOL_ROWS]
+
+
+def moment_ms(row: int, begin_ms: int) -> int:
+    """The event time of the row of this number."""
+    return begin_ms + row // _ROWS_A_MS
 
 
 def avro_rows(pool: Pool, count: int, begin_ms: int) -> Iterator[tuple[bytes, bytes]]:
     """(key, value) of Avro predictions by our own schema, without a frame."""
-    ids = _ids(1000, np.random.default_rng(2))
+    keys = ids(1000, np.random.default_rng(2))
     schema = schemas.schema("prediction")
     rows: list[dict[str, object]] = [
         {
@@ -136,9 +177,9 @@ def avro_rows(pool: Pool, count: int, begin_ms: int) -> Iterator[tuple[bytes, by
         for place in range(2_000)
     ]
     for i in range(count):
-        key = next(ids)
+        key = next(keys)
         row = rows[i % len(rows)]
-        row["prediction_id"], row["event_time_ms"] = key.decode(), begin_ms + i // _ROWS_A_MS
+        row["prediction_id"], row["event_time_ms"] = key.decode(), moment_ms(i, begin_ms)
         body = io.BytesIO()
         fastavro.schemaless_writer(body, schema, row)
         yield key, body.getvalue()
@@ -147,33 +188,53 @@ def avro_rows(pool: Pool, count: int, begin_ms: int) -> Iterator[tuple[bytes, by
 def arrow_records(
     pool: Pool, records: int, partitions: int, begin_ms: int
 ) -> Iterator[tuple[int, bytes]]:
-    """(partition, value) of Arrow batches of ARROW_ROWS rows; the partitions take turns.
-
-    Numbers are float32, categories dictionaries, ids 16 bytes, as the SDK sends them.
-    """
+    """(partition, value) of Arrow batches of ARROW_ROWS rows; the partitions take turns."""
     rng = np.random.default_rng(3)
-    metadata = {"model": MODEL.model, "version": MODEL.version}
-    dictionaries = {name: pa.array(values) for name, values in _CATEGORICAL.items()}
     for record in range(records):
-        at = (record * ARROW_ROWS) % (_POOL - ARROW_ROWS)
-        pick = slice(at, at + ARROW_ROWS)
-        first = record // partitions * ARROW_ROWS
-        times = begin_ms + np.arange(first, first + ARROW_ROWS, dtype=np.int64) // _ROWS_A_MS
-        ids = pa.py_buffer(rng.bytes(16 * ARROW_ROWS))
-        columns: dict[str, pa.Array] = {
-            "prediction_id": pa.Array.from_buffers(pa.binary(16), ARROW_ROWS, [None, ids]),
-            "event_time_ms": pa.array(times),
-        }
-        for i, name in enumerate(_NUMERIC):
-            columns[f"features.{name}"] = pa.array(pool.numeric[i, pick])
-        for name, codes in pool.categories.items():
-            indices = pa.array(codes[pick])
-            column = pa.DictionaryArray.from_arrays(indices, dictionaries[name])
-            columns[f"features.{name}"] = column
-        columns["prediction"] = pa.array(pool.prediction[pick])
-        columns["score"] = pa.array(pool.score[pick])
-        batch = pa.record_batch(columns).replace_schema_metadata(metadata)
-        sink = io.BytesIO()
-        with pa.ipc.new_stream(sink, batch.schema) as writer:
-            writer.write_batch(batch)
-        yield record % partitions, sink.getvalue()
+        moment_ms = arrow_moment_ms(record // partitions, begin_ms)
+        yield record % partitions, arrow_value(pool, record, moment_ms, rng.bytes(16 * ARROW_ROWS))
+
+
+def arrow_moment_ms(turn: int, begin_ms: int) -> int:
+    """The event time of the first row of a partition's batch of this number."""
+    return begin_ms + turn * ARROW_ROWS // _ROWS_A_MS
+
+
+def arrow_value(pool: Pool, record: int, moment_ms: int, row_ids: bytes) -> bytes:
+    """One Arrow batch of predictions, their ids 16 bytes each.
+
+    Numbers are float32, categories dictionaries, as the SDK sends them.
+    """
+    pick = arrow_rows(record)
+    columns: dict[str, pa.Array] = {
+        "prediction_id": arrow_ids(row_ids),
+        "event_time_ms": pa.array(moment_ms + np.arange(ARROW_ROWS) // _ROWS_A_MS),
+    }
+    for i, name in enumerate(_NUMERIC):
+        columns[f"features.{name}"] = pa.array(pool.numeric[i, pick])
+    for name, codes in pool.categories.items():
+        values = pa.array(_CATEGORICAL[name])
+        columns[f"features.{name}"] = pa.DictionaryArray.from_arrays(pa.array(codes[pick]), values)
+    columns["prediction"] = pa.array(pool.prediction[pick])
+    columns["score"] = pa.array(pool.score[pick])
+    return arrow_stream(columns, {"model": MODEL.model, "version": MODEL.version})
+
+
+def arrow_rows(record: int) -> slice:
+    """The rows of the pool that the batch of this number holds."""
+    at = (record * ARROW_ROWS) % (POOL_ROWS - ARROW_ROWS)
+    return slice(at, at + ARROW_ROWS)
+
+
+def arrow_ids(row_ids: bytes) -> pa.Array:
+    """A column of ids of 16 bytes."""
+    return pa.Array.from_buffers(pa.binary(16), len(row_ids) // 16, [None, pa.py_buffer(row_ids)])
+
+
+def arrow_stream(columns: dict[str, pa.Array], metadata: dict[str, str]) -> bytes:
+    """One record batch as an Arrow IPC stream."""
+    batch = pa.record_batch(columns).replace_schema_metadata(metadata)
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
