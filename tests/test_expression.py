@@ -24,7 +24,7 @@ from stream.core.conditions import (
 )
 from stream.core.errors import ConfigError
 from stream.core.expression import MAX_DEPTH, MAX_LENGTH, is_expression, parse
-from stream.core.pane.expression import Codes, Columns, holds
+from stream.core.pane.columns import Codes, Columns, holds
 from stream.core.records import Scalar
 from stream.core.specs import category
 

@@ -123,8 +123,8 @@ def performance_verdicts(result: PerformanceResult) -> dict[IncidentKind, Verdic
 
 def _reference_of(profile: Profile | None) -> dict[str, float]:
     """The metrics of the reference's own labels, {} where there are none."""
-    known = profile is not None and profile.outcome is not None
-    return dict(profile.outcome.metrics) if known and profile and profile.outcome else {}
+    outcome = None if profile is None else profile.outcome
+    return {} if outcome is None else dict(outcome.metrics)
 
 
 def _served(end: WindowEnd) -> dict[str, Estimate]:

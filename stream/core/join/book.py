@@ -10,7 +10,7 @@ from typing import Protocol
 import orjson
 
 from stream.core.errors import StateError
-from stream.core.join.cohorts import Cohorts
+from stream.core.join.cohorts import CohortColumns
 from stream.core.labels import LabelKind, LabelSpec
 from stream.core.outcomes import Cohort
 from stream.core.records import ModelKey
@@ -34,7 +34,7 @@ class Names(Protocol):
 class ModelBook:
     """Names of models; -1 is none."""
 
-    def __init__(self, cohorts: Cohorts) -> None:
+    def __init__(self, cohorts: CohortColumns) -> None:
         self._cohorts = cohorts
 
     def texts(self, _task: int, _end_ms: int, numbers: Sequence[int]) -> list[str]:
@@ -56,7 +56,7 @@ class _Known:
 class CohortBook:
     """Cohorts by a hash of their content; the content is a record of the task that uses it."""
 
-    def __init__(self, cohorts: Cohorts) -> None:
+    def __init__(self, cohorts: CohortColumns) -> None:
         self._cohorts = cohorts
         self._hashes: list[tuple[str, bytes]] = []
         self._tasks: dict[int, _Known] = {}

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.join.book import CohortBook, ModelBook
-from stream.core.join.cohorts import Cohorts
+from stream.core.join.cohorts import CohortColumns
 from stream.core.join.events import JoinEvent, Tally, count
 from stream.core.join.journal import Journal
 from stream.core.join.keep import Keeper
@@ -75,7 +75,7 @@ class JoinBuffer:
 
     def __init__(self, rules: JoinRules, cohorts: Sequence[Cohort]) -> None:
         self._rules = rules
-        self._cohorts = Cohorts(cohorts)
+        self._cohorts = CohortColumns(cohorts)
         self._pending = Table(PENDING, _HOUR_MS)
         self._keeper = Keeper(self._pending, self._cohorts, rules.max_pending)
         self._waiting = WaitingRoom(rules.early_label_horizon_ms, rules.max_waiting)

@@ -11,10 +11,10 @@ from stream.core.join.layout import LONGEST_MS
 from stream.core.outcomes import Cohort
 from stream.core.records import Int64s, ModelKey
 
-__all__ = ["Cohorts"]
+__all__ = ["CohortColumns"]
 
 
-class Cohorts:
+class CohortColumns:
     """Follows a list of cohorts that others let grow. Names of models have numbers from 0 on.
 
     horizon_ms  (C,) int64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.join.cohorts import Cohorts
+from stream.core.join.cohorts import CohortColumns
 from stream.core.join.index import hash_ids
 from stream.core.join.layout import PENDING, Slots
 from stream.core.join.room import beyond
@@ -23,7 +23,7 @@ _CELLS = 1 << 18
 class Keeper:
     """Puts new predictions into a table of pending ones, at most `limit` of a task."""
 
-    def __init__(self, pending: Table, cohorts: Cohorts, limit: int) -> None:
+    def __init__(self, pending: Table, cohorts: CohortColumns, limit: int) -> None:
         self._pending = pending
         self._cohorts = cohorts
         self._limit = limit

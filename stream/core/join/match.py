@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream.core.join.cohorts import Cohorts
+from stream.core.join.cohorts import CohortColumns
 from stream.core.join.layout import Rows, Slots
 from stream.core.join.settle import time_of
 from stream.core.join.table import Table
@@ -18,7 +18,7 @@ _Pairs = tuple[Int64s, Slots, Rows]
 
 def match(
     pending: Table,
-    cohorts: Cohorts,
+    cohorts: CohortColumns,
     early_ms: int,
     labels: LabelRows,
 ) -> _Pairs:
@@ -42,7 +42,7 @@ def match(
     return _earliest(who, slots, rows, cohorts)
 
 
-def _earliest(who: Int64s, slots: Slots, rows: Rows, cohorts: Cohorts) -> _Pairs:
+def _earliest(who: Int64s, slots: Slots, rows: Rows, cohorts: CohortColumns) -> _Pairs:
     if not (who[1:] == who[:-1]).any():
         return who, slots, rows
     key = cohorts.key.take(rows["cohort"])

@@ -61,7 +61,20 @@ def outcome_of(
     if not rows:
         raise ProfileError("the column of labels holds none; leave it out, or name another")
     reference = OutcomeReference(kind.value, classes, rows)
-    scored = scored_classes(profile, kind, classes)
+    return _calibrated(reference, codes, outputs, scored_classes(profile, kind, classes))
+
+
+def _calibrated(
+    reference: OutcomeReference,
+    codes: Int64s,
+    outputs: Mapping[str, Plain],
+    scored: Sequence[tuple[str, NumericVariable]],
+) -> OutcomeReference:
+    """With what the scores of these classes were worth; `codes` (n,) are the rows' true classes.
+
+    As it is where there are none, or where a class's scores tell nothing.
+    """
+    classes = reference.classes
     called = class_codes(outputs["prediction"], classes) if "prediction" in outputs else None
     calibration: list[float] = []
     predicted: list[float] = []

@@ -21,7 +21,7 @@ _MAX_VALUE: Final = 200  # characters of a value that gets a segment
 class Grouping:
     """One rule's groups: `names[code]` is a group's segment, "" of rows that are in none.
 
-    Of a column the codes are those of `values` (`expression.Codes`), then other, then missing:
+    Of a column the codes are those of `values` (`columns.Codes`), then other, then missing:
     `country=US`, `country=other`, `country=missing`. Of a `condition` 0 is where it doesn't
     hold (named `not (age >= 65)` if the rule is protected, else ""), 1 where it does.
     """

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.catalog import Monitors, Profiles
+from stream.core.pane.columns import Codes, Columns, holds
 from stream.core.pane.eras import Eras
-from stream.core.pane.expression import Codes, Columns, holds
 from stream.core.pane.grouping import MAX_SEGMENTS, Grouping, columns_wanted, groupings
 from stream.core.records import Batch, Int64s, RawBatch
 
