@@ -121,6 +121,7 @@ def _tell(settings: Settings, made: Workload, *, as_json: bool) -> None:
         print_json(
             {
                 "seed": plan.seed,
+                "sha256": made.hex,
                 "partitions": plan.partitions,
                 "idle": list(plan.silent),
                 "stopping": plan.stopping,
@@ -150,5 +151,6 @@ def _tell(settings: Settings, made: Workload, *, as_json: bool) -> None:
     print(f"models {names}: versions 1 and 2, which change at {instant(plan.half_ms)}")
     print(f"from {instant(plan.start_ms)} to {instant(plan.end_ms)}")
     print(f"partitions {plan.partitions}, without records: {', '.join(map(str, plan.silent))}")
+    print(f"sha256 of all records {made.hex}")
     words = " ".join(f"{name}={shlex.quote(value)}" for name, value in needed.items())
     print(f"\n{words} driftstream worker")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -59,6 +60,15 @@ class Workload:
     setup: tuple[Produced, ...]
     records: tuple[Produced, ...]
     last: tuple[Last, ...]
+
+    @property
+    def hex(self) -> str:
+        """sha256 of everything that is produced, in order: equal where the workloads are."""
+        whole = hashlib.sha256()
+        for each in chain(self.setup, self.records):
+            told = (each.topic, each.partition, each.key, each.value, each.headers)
+            whole.update(repr((*told, each.timestamp_ms)).encode())
+        return whole.hexdigest()
 
     def counts(self) -> Mapping[tuple[str, str], tuple[int, int]]:
         """Records and rows by topic and format, sorted."""

@@ -21,7 +21,8 @@ _Times = npt.NDArray[np.int64]
 _AWAY_MS = 3 * MINUTE_MS  # no request so short before half time falls on the partition that stops
 _CHALLENGED = (0.4, 0.6)  # shares of the time in which both versions answer …
 _CHALLENGES = 0.4  # … this share of the requests
-_AHEAD, _FAR_AHEAD, _TWICE, _LATE = 0.02, 0.004, 0.015, 0.06
+_AHEAD, _FAR_AHEAD, _LATE = 0.02, 0.004, 0.06
+_TWICE, _REUSED = 0.015, 0.002
 _SECOND_MS = 1_000
 
 
@@ -82,8 +83,11 @@ def _of_model(plan: Plan, rng: np.random.Generator, model: Model, count: int) ->
         far = kind > 1 - _FAR_AHEAD
         event[far] += rng.integers(20 * MINUTE_MS, HOUR_MS, count)[far]
     arrive = _arrivals(rng, asked, hourly)
+    twice = rng.random(count)
     again = arrive + rng.integers(_SECOND_MS, MINUTE_MS, count)
-    again[rng.random(count) >= _TWICE] = 0
+    reused = twice < _REUSED  # beyond the shortest label horizon: another prediction
+    again[reused] = (arrive + rng.integers(70 * MINUTE_MS, 90 * MINUTE_MS, count))[reused]
+    again[twice >= _TWICE] = 0
     last_half = np.maximum(arrive, again) >= plan.half_ms - _AWAY_MS
     ids = ids_for(plan, rng, model.name, last_half)
     span = plan.end_ms - plan.start_ms
@@ -138,12 +142,15 @@ def rows_of(rng: np.random.Generator, request: Request) -> Iterator[Row]:
         if model.kind == "binary":
             answer |= _serving(rng, request)
         batch = request.arrive_ms // HOUR_MS if request.hourly else 0
-        sent = (request.arrive_ms, request.again_ms)
-        for at_ms in (each for each in sent if each):
-            yield Row("predictions", at_ms, form, answer, batch)
+        sent = [Row("predictions", request.arrive_ms, form, answer, batch)]
+        if request.again_ms:
+            sent.append(Row("predictions", request.again_ms, "json", answer))
+        for row in sent:
+            yield row
             if model.apart:
                 features = {**body, "features": dict(case.features)}
-                yield Row("features", at_ms + int(rng.integers(-900, 900)), form, features)
+                at_ms = row.arrive_ms + int(rng.integers(-900, 900))
+                yield Row("features", at_ms, row.form, features)
 
 
 def _serving(rng: np.random.Generator, request: Request) -> dict[str, Any]:
