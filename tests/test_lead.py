@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.agents.observe.agent import ObserveAgent, ObserveSettings
 from stream.agents.observe.lead import Lead
+from stream.agents.observe.observer import SilentObserveObserver
+from stream.core.decode import DecodeLimits
 from stream.core.records import Source
+from stream.core.rules import LabelRule
+from stream.core.specs import MonitorSpec, TimeSpec
+from tests.slices import Record, row_json, slice_of
 
 LIMIT_MS = 600
+HOUR_MS = 3_600_000
 BOTH = [("predictions", "labels"), ("labels", "predictions")]
 topics = st.sampled_from(["predictions", "labels"])
 
@@ -109,3 +118,47 @@ def test_one_of_the_two_can_always_be_read(
         if abs(ahead_ms) > limit_ms and not held:
             behind = "labels" if ahead_ms > 0 else "predictions"
             assert Source(behind, 0) in world.quiet
+
+
+class _Tally(SilentObserveObserver):
+    def __init__(self) -> None:
+        self.events: Counter[str] = Counter()
+
+    def joined(self, event: str, count: int) -> None:
+        self.events[event] += count
+
+
+def _labelled_days(agent: ObserveAgent, hours: int) -> None:
+    """Twenty predictions an hour and their labels, an hour a slice, and no commit."""
+    for hour in range(hours):
+        rows, labels = [], []
+        for number in range(20):
+            name, time_ms = f"{hour}-{number}", HOUR_MS * hour + number * 60_000
+            rows.append((time_ms, row_json(name, time_ms)))
+            label = {"prediction_id": name, "label": 1, "event_time_ms": time_ms + 1_000}
+            labels.append((time_ms + 1_000, orjson.dumps(label)))
+        for topic, values in (("predictions", rows), ("labels", labels)):
+            records = [
+                Record(Source(topic, 0), hour * 20 + number, time_ms, value)
+                for number, (time_ms, value) in enumerate(values)
+            ]
+            agent.step(slice_of(records), hours * HOUR_MS)
+
+
+def test_what_is_past_makes_room_for_what_comes_between_two_commits() -> None:
+    tally = _Tally()
+    monitor = MonitorSpec(labels=LabelRule(kind="binary", classes=("0", "1"), horizon_ms=HOUR_MS))
+    settings = ObserveSettings(
+        ("predictions", "labels"),
+        partitions=1,
+        partials_partitions=1,
+        times=TimeSpec(early_label_horizon_ms=60_000),
+        limits=DecodeLimits(),
+        max_pending=100,
+        max_waiting=100,
+        monitor=monitor,
+    )
+    agent = ObserveAgent(settings, observer=tally)
+    agent.assign(0, {Source(topic, 0): 0 for topic in settings.sources}, {})
+    _labelled_days(agent, 50)
+    assert tally.events == {"joined": 1_000}

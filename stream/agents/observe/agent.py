@@ -217,6 +217,7 @@ class ObserveAgent:
                 self._observer.late(late)
             outputs = self._refusing.records(slice_, decoded, now_ms)
             if self._joining is not None:
+                self._make_room(self._joining, slice_)
                 outputs += self._tell_joined(self._joining, slice_, now_ms)
             for topic, count in self._astray.look(slice_, now_ms).items():
                 self._observer.astray(topic, count)
@@ -257,16 +258,26 @@ class ObserveAgent:
         """What changed of the pending predictions and waiting labels; what is past is forgotten."""
         changes: list[Change] = []
         for task in tasks:
-            labels = Source(_LABELS, task)
-            heard = self._watermarks.mark(labels).high_ms > 0
-            joining.advance(
-                task,
-                self._watermarks.watermark_ms(Source(_PREDICTIONS, task)),
-                self._watermarks.watermark_ms(labels) if heard else None,
-            )
+            self._forget(joining, task)
             changes += (Change(task, key, value) for key, value in joining.changes(task))
             self._observer.pending(task, *joining.pending(task))
         return changes
+
+    def _make_room(self, joining: Joining, slice_: Slice) -> None:
+        """Much comes between two commits: where room gets short, what is past goes at once."""
+        for task in sorted({source.partition for source in slice_.sources}):
+            if joining.crowded(task):
+                self._forget(joining, task)
+
+    def _forget(self, joining: Joining, task: int) -> None:
+        """Forgets what nothing to come can meet, by the task's watermarks now."""
+        labels = Source(_LABELS, task)
+        heard = self._watermarks.mark(labels).high_ms > 0
+        joining.advance(
+            task,
+            self._watermarks.watermark_ms(Source(_PREDICTIONS, task)),
+            self._watermarks.watermark_ms(labels) if heard else None,
+        )
 
     def _change(self, task: int) -> Change:
         states = self._telling.states

@@ -76,6 +76,7 @@ class Joining:
         monitors: Monitors,
         set_names: Sequence[tuple[str, ...]],
     ) -> None:
+        self._rules = rules
         self._pane_ms = rules.pane_ms
         self._cohorts = Cohorts(profiles, monitors)
         self._buffer = JoinBuffer(rules, self._cohorts.list)
@@ -164,6 +165,12 @@ class Joining:
     def pending(self, task: int) -> tuple[int, int]:
         """How many predictions and how many labels of a task wait."""
         return self._buffer.pending(task), self._buffer.waiting(task)
+
+    def crowded(self, task: int) -> bool:
+        """Whether a task keeps more than half of what it may."""
+        predictions, labels = self.pending(task)
+        rules = self._rules
+        return 2 * predictions > rules.max_pending or 2 * labels > rules.max_waiting
 
     def _note(self, tally: Tally) -> None:
         self._tally.update(tally)
