@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from stream.core.decode import DecodeLimits
 from stream.core.errors import Reason
 from stream.core.records import ModelKey
+from tests.decode_arrow_rows import HEADERS, ROWS, columns
 from tests.decode_rows import (
     NOW_MS,
     arrow_bytes,
@@ -24,7 +25,6 @@ from tests.decode_rows import (
     slice_of,
     text,
 )
-from tests.test_decode_arrow import HEADERS, ROWS, columns
 
 
 def zeros(rows: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from stream import schemas
 from stream.core.records import Decoded, Header
 from tests.decode_labels import expected, seen
 from tests.decode_rows import ARROW, NOW_MS, arrow_bytes, decoder, profile, slice_of, text
-from tests.test_decode_fuzz import damage, mostly, scalars, values_of_any_kind
+from tests.decode_strategies import damage, mostly, scalars, values_of_any_kind
 
 AVRO: tuple[Header, ...] = (("content-type", b"application/avro"),)
 BATCH: tuple[Header, ...] = (("content-type", ARROW.encode()),)

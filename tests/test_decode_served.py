@@ -21,7 +21,7 @@ from tests.decode_rows import (
     text,
 )
 from tests.decode_served import UUID, carried, expected, serving
-from tests.test_decode_fuzz import texts, topic_names
+from tests.decode_strategies import texts, topic_names
 
 ROWS: list[dict[str, Any]] = [
     row(),

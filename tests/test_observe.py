@@ -5,63 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream import schemas
-from stream.agents.observe.agent import ObserveAgent, ObserveSettings
+from stream.agents.observe.agent import ObserveAgent
 from stream.agents.observe.observer import SilentObserveObserver
 from stream.agents.observe.silence import Silence
-from stream.core.decode import DecodeLimits
-from stream.core.pane.content import profile_key, profile_to_record
-from stream.core.pane.partial import decode_partial
-from stream.core.pane.reference import build_profile
 from stream.core.partitioner import partitions_of
-from stream.core.records import ModelKey, Output, Partial, Source
-from stream.core.specs import TimeSpec
-from stream.engine.agent import Broadcast, Commit
+from stream.core.records import Output, Partial, Source
+from tests.observe_agents import (
+    NOW,
+    PANE_MS,
+    SETTINGS,
+    assign_tasks,
+    commit_at,
+    new_agent,
+    partials_of,
+)
 from tests.slices import Record, row_json, slice_of
-
-PANE_MS = 1_000
-TIMES = TimeSpec(
-    pane_ms=PANE_MS,
-    out_of_orderness_ms=500,
-    max_clock_skew_ms=2_000,
-    idle_after_ms=6_000,
-    max_hold_ms=60_000,
-)
-SETTINGS = ObserveSettings(
-    sources=("features", "predictions"),
-    partitions=3,
-    partials_partitions=2,
-    times=TIMES,
-    limits=DecodeLimits(max_clock_skew_ms=2_000),
-)
-NOW = 1_000_000
-
-
-def _agent(*, profile: bool = True) -> ObserveAgent:
-    agent = ObserveAgent(SETTINGS)
-    if profile:
-        ages = np.linspace(20, 60, 400).tolist()
-        known = build_profile(
-            ModelKey("credit", "1"), {"features.age": ages, "prediction": [0, 1] * 200}
-        )
-        value = schemas.encode_json("reference_profile", profile_to_record(known))
-        agent.hear([Broadcast("profiles", 0, NOW, profile_key(known), value)])
-    return agent
-
-
-def _assign(agent: ObserveAgent, tasks: range = range(3)) -> None:
-    for task in tasks:
-        agent.assign(task, {Source(t, task): 0 for t in SETTINGS.sources}, {})
-
-
-def _partials(outputs: list[Output]) -> list[Partial]:
-    schema = schemas.schema("pane_partial")
-    return [decode_partial(o.value or b"", schema) for o in outputs if o.topic == "partials"]
 
 
 def _totals(partials: list[Partial]) -> dict[tuple[str, int], Counter[str]]:
@@ -100,9 +63,9 @@ def _records(drawn: list[tuple[int, int, int, bool]]) -> list[Record]:
 
 def _run(records: list[Record], cuts: list[int], *, restarts: bool = False) -> list[Output]:
     """Steps the records in slices cut at `cuts`, committing after each, maybe restarting."""
-    agent = _agent()
+    agent = new_agent()
     outputs: list[Output] = []
-    _assign(agent)
+    assign_tasks(agent)
     positions = {Source(t, p): 0 for t in SETTINGS.sources for p in range(3)}
     state: dict[int, dict[bytes, bytes]] = {0: {}, 1: {}, 2: {}}
     places = sorted({0, len(records), *(cut for cut in cuts if cut < len(records))})
@@ -116,7 +79,7 @@ def _run(records: list[Record], cuts: list[int], *, restarts: bool = False) -> l
         for change in commit.changes:
             state[change.task][change.key] = change.value or b""
         if restarts:
-            agent = _agent()
+            agent = new_agent()
             for task, known in state.items():
                 own = {s: at for s, at in positions.items() if s.partition == task}
                 agent.assign(task, own, known)
@@ -131,13 +94,13 @@ def test_slices_commits_and_restarts_change_nothing(
     records = _records(drawn)
     whole = _run(records, [])
     cut = _run(records, cuts, restarts=restarts)
-    assert _totals(_partials(cut)) == _totals(_partials(whole))
-    told = [_last_told(_partials(outputs)) for outputs in (whole, cut)]
+    assert _totals(partials_of(cut)) == _totals(partials_of(whole))
+    told = [_last_told(partials_of(outputs)) for outputs in (whole, cut)]
     assert told[0] == told[1]
     letters = [sum(o.topic == "dead-letters" for o in outputs) for outputs in (whole, cut)]
     assert letters == [0, 0]
     rows_in = sum(source.topic == "predictions" for source, *_ in records)
-    assert sum(t["rows"] for t in _totals(_partials(cut)).values()) == rows_in
+    assert sum(t["rows"] for t in _totals(partials_of(cut)).values()) == rows_in
 
 
 def _last_told(partials: list[Partial]) -> dict[Source, int]:
@@ -146,39 +109,35 @@ def _last_told(partials: list[Partial]) -> dict[Source, int]:
     }
 
 
-def _commit(agent: ObserveAgent, position: int, now_ms: int) -> Commit:
-    return agent.commit({Source("predictions", 0): position, Source("features", 0): 0}, now_ms)
-
-
 def test_silence_is_claimed_after_idle_after_and_again_and_again_until_a_row_comes() -> None:
-    agent = _agent()
-    _assign(agent, range(1))
+    agent = new_agent()
+    assign_tasks(agent, range(1))
     ends = ((Source("predictions", 0), 0), (Source("features", 0), 0))
     agent.step(slice_of([], ends), NOW)
-    assert _commit(agent, 0, NOW).outputs == ()
-    assert _commit(agent, 0, NOW + 3_000).outputs == ()
-    assert _commit(agent, 0, NOW + 5_999).outputs == ()
-    first = _partials(list(_commit(agent, 0, NOW + 6_000).outputs))
+    assert commit_at(agent, 0, NOW).outputs == ()
+    assert commit_at(agent, 0, NOW + 3_000).outputs == ()
+    assert commit_at(agent, 0, NOW + 5_999).outputs == ()
+    first = partials_of(list(commit_at(agent, 0, NOW + 6_000).outputs))
     assert len(first) == SETTINGS.partials_partitions
     assert {c.source for c in first[0].claims} == {source for source, _ in ends}
     assert {c.at_ms for c in first[0].claims} == {NOW + 6_000}
-    assert _commit(agent, 0, NOW + 6_500).outputs == ()
-    assert _partials(list(_commit(agent, 0, NOW + 7_000).outputs))[0].claims
+    assert commit_at(agent, 0, NOW + 6_500).outputs == ()
+    assert partials_of(list(commit_at(agent, 0, NOW + 7_000).outputs))[0].claims
     row = Record(Source("predictions", 0), 0, NOW, row_json("a", NOW), b"a")
     agent.step(slice_of([row]), NOW + 8_000)
-    after = _partials(list(_commit(agent, 1, NOW + 8_000).outputs))[0]
+    after = partials_of(list(commit_at(agent, 1, NOW + 8_000).outputs))[0]
     assert [c.source.topic for c in after.claims] == ["features"]
 
 
 def test_a_worker_that_stalled_does_not_take_its_own_deafness_for_silence() -> None:
-    agent = _agent()
-    _assign(agent, range(1))
+    agent = new_agent()
+    assign_tasks(agent, range(1))
     ends = ((Source("predictions", 0), 0), (Source("features", 0), 0))
     agent.step(slice_of([], ends), NOW)
-    assert _commit(agent, 0, NOW).outputs == ()
-    assert _commit(agent, 0, NOW + 60_000).outputs == ()
-    assert _commit(agent, 0, NOW + 62_000).outputs == ()
-    assert _partials(list(_commit(agent, 0, NOW + 63_000).outputs))[0].claims
+    assert commit_at(agent, 0, NOW).outputs == ()
+    assert commit_at(agent, 0, NOW + 60_000).outputs == ()
+    assert commit_at(agent, 0, NOW + 62_000).outputs == ()
+    assert partials_of(list(commit_at(agent, 0, NOW + 63_000).outputs))[0].claims
 
 
 @pytest.mark.parametrize("idle_after_ms", [500, 1_000, 1_500])
@@ -193,16 +152,16 @@ def test_silence_is_claimed_where_commits_are_as_rare_as_idle_after(idle_after_m
 
 
 def test_a_source_that_never_ends_is_claimed_after_max_hold() -> None:
-    agent = _agent()
-    _assign(agent, range(1))
+    agent = new_agent()
+    assign_tasks(agent, range(1))
     for second in range(60):
-        assert _commit(agent, 0, NOW + 1_000 * second).outputs == ()
-    assert _partials(list(_commit(agent, 0, NOW + 60_000).outputs))[0].claims
+        assert commit_at(agent, 0, NOW + 1_000 * second).outputs == ()
+    assert partials_of(list(commit_at(agent, 0, NOW + 60_000).outputs))[0].claims
 
 
 def test_a_refused_record_becomes_a_dead_letter_with_everything_it_had() -> None:
-    agent = _agent()
-    _assign(agent)
+    agent = new_agent()
+    assign_tasks(agent)
     source = Source("predictions", 1)
     bad = Record(source, 7, NOW, b'{"prediction_id": 4', b"k", [("h", b"v"), ("none", b"")])
     letters = agent.step(slice_of([bad, Record(source, 8, NOW, row_json("b", NOW), b"b")]), NOW)
@@ -216,23 +175,23 @@ def test_a_refused_record_becomes_a_dead_letter_with_everything_it_had() -> None
 
 
 def test_a_refused_record_does_not_move_the_watermark() -> None:
-    agent = _agent()
-    _assign(agent)
+    agent = new_agent()
+    assign_tasks(agent)
     source = Source("predictions", 0)
     future = row_json("f", NOW + 10_000)
     agent.step(slice_of([Record(source, 0, NOW, future, b"f")]), NOW)
     agent.step(slice_of([Record(source, 1, NOW, row_json("a", 5), b"a")]), NOW)
-    partials = _partials(list(_commit(agent, 2, NOW).outputs))
+    partials = partials_of(list(commit_at(agent, 2, NOW).outputs))
     assert [g.late_rows for partial in partials for g in partial.groups] == [0]
     assert not any(partial.told for partial in partials)
 
 
 def test_rows_of_a_model_without_profile_travel_raw() -> None:
-    agent = _agent(profile=False)
-    _assign(agent)
+    agent = new_agent(profile=False)
+    assign_tasks(agent)
     row = Record(Source("predictions", 0), 0, NOW, row_json("a", NOW), b"a")
     agent.step(slice_of([row]), NOW)
-    groups = [g for p in _partials(list(_commit(agent, 1, NOW).outputs)) for g in p.groups]
+    groups = [g for p in partials_of(list(commit_at(agent, 1, NOW).outputs)) for g in p.groups]
     assert [(g.profile, g.rows) for g in groups] == [("", 1)]
     assert (groups[0].raw or {})["features.age"] == [41.0]
 
@@ -251,7 +210,7 @@ def test_rows_in_the_wrong_partition_are_counted_and_warned_of_once_a_minute(
 ) -> None:
     observer = _Astray()
     agent = ObserveAgent(SETTINGS, observer=observer)
-    _assign(agent)
+    assign_tasks(agent)
     (home,) = partitions_of([b"a"], 3).tolist()
     for second in (0, 1, 61):
         for partition in range(3):
@@ -263,13 +222,13 @@ def test_rows_in_the_wrong_partition_are_counted_and_warned_of_once_a_minute(
 
 
 def test_an_aborted_slice_leaves_nothing_behind() -> None:
-    agent = _agent()
-    _assign(agent)
+    agent = new_agent()
+    assign_tasks(agent)
     row = Record(Source("predictions", 0), 0, NOW, row_json("a", NOW), b"a")
     agent.step(slice_of([row]), NOW)
     for task in range(3):
         agent.drop(task)
-    _assign(agent)
+    assign_tasks(agent)
     agent.step(slice_of([row]), NOW)
-    groups = [g for p in _partials(list(_commit(agent, 1, NOW).outputs)) for g in p.groups]
+    groups = [g for p in partials_of(list(commit_at(agent, 1, NOW).outputs)) for g in p.groups]
     assert [g.rows for g in groups] == [1]

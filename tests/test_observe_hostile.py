@@ -11,13 +11,13 @@ from stream.core.pane.content import profile_key, profile_to_record
 from stream.core.pane.reference import build_profile
 from stream.core.records import ModelKey, Source
 from stream.engine.agent import Broadcast
+from tests.observe_agents import NOW, PANE_MS, assign_tasks, commit_at, new_agent, partials_of
 from tests.slices import Record, row_json, slice_of
-from tests.test_observe import NOW, PANE_MS, _agent, _assign, _commit, _partials
 
 
 def test_rows_with_names_of_their_own_and_endless_texts_stay_within_a_record() -> None:
-    agent = _agent(profile=False)
-    _assign(agent)
+    agent = new_agent(profile=False)
+    assign_tasks(agent)
     source = Source("predictions", 0)
     wild = [
         row_json(f"id-{i}", NOW, features={f"f{i}-{n}": n for n in range(700)}) for i in range(30)
@@ -25,14 +25,14 @@ def test_rows_with_names_of_their_own_and_endless_texts_stay_within_a_record() -
     wild.append(row_json("long", NOW, features={"text": "x" * 2_000_000}))
     wild.append(row_json("wide", NOW, features={f"{n}" * 80: "y" * 900 for n in range(999)}))
     agent.step(slice_of([Record(source, i, NOW, v, b"k") for i, v in enumerate(wild)]), NOW)
-    outputs = list(_commit(agent, len(wild), NOW).outputs)
+    outputs = list(commit_at(agent, len(wild), NOW).outputs)
     assert max(len(output.value or b"") for output in outputs) < 950_000
-    assert sum(g.rows for partial in _partials(outputs) for g in partial.groups) == len(wild)
+    assert sum(g.rows for partial in partials_of(outputs) for g in partial.groups) == len(wild)
 
 
 def test_a_source_of_rubbish_is_paused_then_tried_and_recovers() -> None:
-    agent = _agent()
-    _assign(agent)
+    agent = new_agent()
+    assign_tasks(agent)
     source = Source("predictions", 0)
     bad = [Record(source, i, NOW, b"rubbish", b"k") for i in range(100)]
     agent.step(slice_of(bad), NOW)
@@ -46,8 +46,8 @@ def test_a_source_of_rubbish_is_paused_then_tried_and_recovers() -> None:
 
 
 def test_a_suspended_task_is_no_longer_held_against_the_worker() -> None:
-    agent = _agent()
-    _assign(agent)
+    agent = new_agent()
+    assign_tasks(agent)
     bad = [Record(Source("predictions", 0), i, NOW, b"rubbish", b"k") for i in range(100)]
     agent.step(slice_of(bad), NOW)
     agent.commit({}, NOW)
@@ -56,13 +56,13 @@ def test_a_suspended_task_is_no_longer_held_against_the_worker() -> None:
 
 
 def test_nonsense_on_the_profiles_topic_is_survived() -> None:
-    agent = _agent(profile=False)
+    agent = new_agent(profile=False)
     for value in (b"", b"{}", b"[1", b'{"model": 3}', None):
         assert agent.hear([Broadcast("profiles", 0, NOW, b"k", value)]) == ()
 
 
 def test_a_profile_that_starts_within_a_pane_is_refused() -> None:
-    agent = _agent(profile=False)
+    agent = new_agent(profile=False)
     columns = {"features.age": [1.0, 2.0]}
     for start_ms, known_after in ((PANE_MS // 2, 0), (PANE_MS, 1)):
         known = build_profile(ModelKey("credit", "1"), columns, effective_from_ms=start_ms)
@@ -76,4 +76,4 @@ def test_a_state_that_is_not_ours_is_refused_with_what_to_do(value: bytes) -> No
     with pytest.raises(StateError, match="state reset"):
         read_state(value)
     with pytest.raises(StateError):
-        _agent().assign(0, {}, {KEY: value})
+        new_agent().assign(0, {}, {KEY: value})

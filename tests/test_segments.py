@@ -18,7 +18,7 @@ from stream.core.records import Batch, Int64s, ModelKey, RawBatch, Scalar
 from stream.core.rules import SegmentRule
 from stream.core.specs import MonitorSpec, Profile, category
 from tests.pane_rows import categorical, profile
-from tests.test_cohorts import PANE, batch, panes, raw
+from tests.served_rows import PANE, batch, panes, raw
 
 Plain = dict[str, list[Scalar]]
 
