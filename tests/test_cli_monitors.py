@@ -212,3 +212,21 @@ def test_times_are_read() -> None:
 )
 def test_rules_are_said_in_words(value: object, words: str) -> None:
     assert said(value) == words
+
+
+def test_a_positive_class_that_the_scores_do_not_mean_is_told(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, file = tmp_path / "reference.csv", tmp_path / "monitors.yaml"
+    rows = [f"{i / 100},{'approve' if i > 40 else 'deny'},{i % 7}" for i in range(100)]
+    table.write_text("\n".join(["score,label,x", *rows]))
+    build = ("profile", "build", str(table), "-m", "m", "--version", "1", "-o")
+    assert run([*build, str(tmp_path / "right.json"), "--positive", "approve"]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert run([*build, str(tmp_path / "wrong.json")]) == 0
+    assert "say --positive approve" in capsys.readouterr().err
+    command("profile", "publish", str(tmp_path / "wrong.json"))
+    for positive in ("deny", "approve"):
+        file.write_text(f"{{model: m, labels: {{positive: {positive}}}}}\n")
+        assert run(["apply", "-f", str(file), "--dry-run"]) == 0
+        assert ("m@1 reads labels otherwise" in capsys.readouterr().err) == (positive == "approve")

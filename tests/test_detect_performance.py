@@ -268,3 +268,21 @@ def test_protected_groups_are_compared_in_the_window_of_all_rows() -> None:
     [alert] = of_kind(outputs, "fairness")
     assert (alert["severity"], alert["segment"]) == ("critical", "")
     assert performance(outputs, "group=a")[0]["fairness"] == {}
+
+
+@pytest.mark.parametrize("positive", ["", "1", "0"])
+def test_figures_of_a_reference_that_was_read_otherwise_are_compared_with_nothing(
+    positive: str,
+) -> None:
+    labels = LabelRule(horizon_ms=8 * WINDOW, positive=positive)
+    agent = agent_of(
+        replace(MONITOR, labels=labels, estimated={"f1": MetricRule(max_drop=0.0, point=True)})
+    )
+    rows = rows_of(1, 400, 0)
+    outputs = step(agent, partial(*predicted(rows), *labelled(rows)))
+    outputs += pass_to(agent, WINDOW)
+    [data] = [window for window in values(outputs) if window["kind"] == "data"]
+    [window] = performance(outputs)
+    alike = positive != "0"
+    told = data["estimated"], window["estimated"], window["residual"], window["reference_metrics"]
+    assert [bool(each) for each in told] == [alike] * 4

@@ -32,7 +32,9 @@ from stream.cli.output import instant, print_json, print_table, say
 from stream.cli.reading import connection
 from stream.cli.vocabulary import VOCABULARY
 from stream.core.errors import ConfigError
+from stream.core.labels import reads_as_reference
 from stream.core.pane.grouping import left_out
+from stream.core.rules import LabelRule
 from stream.core.specs import MonitorSpec, Profile
 from stream.settings import Settings
 from stream.topics import real_name
@@ -89,7 +91,7 @@ def apply(
         }
         if records:
             publish(connection(settings, "apply"), topic, records)
-    _warn_of_segments(settings, plans)
+    _warn(settings, plans)
     for plan in plans:
         _report(plan, settings.time.pane_ms, json=json, dry_run=dry_run)
 
@@ -123,9 +125,10 @@ def _plans(settings: Settings, specs: list[MonitorSpec], asked: int | None) -> l
     return plans
 
 
-def _warn_of_segments(settings: Settings, plans: list[_Plan]) -> None:
-    """Tells which segments won't be ones of their own, by the profiles published so far."""
-    specs = [plan.changes[-1] for plan in plans if plan.changes and plan.changes[-1].segments]
+def _warn(settings: Settings, plans: list[_Plan]) -> None:
+    """Tells what won't be as it looks, by the profiles published so far."""
+    specs = [plan.changes[-1] for plan in plans if plan.changes]
+    specs = [spec for spec in specs if spec.segments or spec.labels != LabelRule()]
     if not specs:
         return
     profiles = [profile for profile in all_profiles(settings) if not profile.warmed_up]
@@ -134,6 +137,13 @@ def _warn_of_segments(settings: Settings, plans: list[_Plan]) -> None:
         told = {line: None for profile in own or [None] for line in left_out(spec, profile)}
         for line in told:
             say(f"warning: model {spec.model!r}, segment_by {line}")
+        for profile in own:
+            if profile is not None and not reads_as_reference(profile, spec.labels):
+                say(
+                    f"warning: model {spec.model!r}, labels: the profile of {profile.model} reads "
+                    "labels otherwise, so windows have no estimates and nothing for max_drop and "
+                    "max_rise to compare with"
+                )
 
 
 def _report(plan: _Plan, pane_ms: int, *, json: bool, dry_run: bool) -> None:

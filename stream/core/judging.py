@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from stream.core.labels import LabelSpec
+from stream.core.labels import LabelSpec, reads_as_reference
 from stream.core.ledger import SERVING, ledger_of
 from stream.core.numbers import significant
 from stream.core.pane.open import WindowEnd
@@ -35,8 +35,11 @@ def data_result(end: WindowEnd, profile: Profile | None) -> DataResult:
     scores = score_window(profile, closed.counts, monitor)
     share = drift_share(scores)
     alarmed = any(variable.drifted and variable.alert for variable in scores)
-    estimated = _estimated(profile, closed.counts, closed.scored_rows)
-    found[IncidentKind.ESTIMATED] = breaches(estimated, monitor.estimated, _reference_of(profile))
+    estimated: dict[str, Estimate] = {}
+    if reads_as_reference(profile, monitor.labels):
+        estimated = _estimated(profile, closed.counts, closed.scored_rows)
+    reference = _reference_of(profile, monitor)
+    found[IncidentKind.ESTIMATED] = breaches(estimated, monitor.estimated, reference)
     return replace(
         result,
         scores=scores,
@@ -78,7 +81,7 @@ def performance_result(
     vectors by segment.
     """
     closed, monitor = end.closed, end.monitor
-    reference = _reference_of(profile)
+    reference = _reference_of(profile, monitor)
     result = PerformanceResult(
         end.subject,
         closed,
@@ -121,10 +124,11 @@ def performance_verdicts(result: PerformanceResult) -> dict[IncidentKind, Verdic
     return {kind: Verdict(*window, bool(result.breaches.get(kind))) for kind in kinds}
 
 
-def _reference_of(profile: Profile | None) -> dict[str, float]:
-    """The metrics of the reference's own labels, {} where there are none."""
-    outcome = None if profile is None else profile.outcome
-    return {} if outcome is None else dict(outcome.metrics)
+def _reference_of(profile: Profile | None, monitor: MonitorSpec) -> dict[str, float]:
+    """The metrics of the reference's own labels, {} where there are none or were read otherwise."""
+    if profile is None or profile.outcome is None:
+        return {}
+    return dict(profile.outcome.metrics) if reads_as_reference(profile, monitor.labels) else {}
 
 
 def _served(end: WindowEnd) -> dict[str, Estimate]:

@@ -26,6 +26,7 @@ __all__ = [
     "Labels",
     "label_bits",
     "label_spec",
+    "reads_as_reference",
     "scored_classes",
 ]
 
@@ -150,6 +151,17 @@ def label_spec(profile: Profile | None, rule: LabelRule) -> LabelSpec | None:
     if kind == LabelKind.MULTICLASS:
         classes = tuple(sorted(classes))
     return LabelSpec(LabelKind(kind), classes, _edges(profile, LabelKind(kind), classes))
+
+
+def reads_as_reference(profile: Profile, rule: LabelRule) -> bool:
+    """Whether labels are read as the reference's were, so that its figures compare with theirs.
+
+    True where the reference had none, or no labels are read.
+    """
+    spec, outcome = label_spec(profile, rule), profile.outcome
+    if spec is None or outcome is None:
+        return True
+    return (spec.kind, spec.classes) == (outcome.kind, outcome.classes)
 
 
 def scored_classes(
