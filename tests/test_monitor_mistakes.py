@@ -47,6 +47,10 @@ from tests.monitor_texts import problem
         ("model: m\nsegment_by: ['age >=']\n", "'age >=', character 7: expected a number"),
         ("model: m\nperformance: {acuracy: {min: 1}}\n", "did you mean 'accuracy'?"),
         (
+            "model: m\nperformance: {f1: 0.8}\n",
+            "performance.f1: must be keys with values, not 0.8",
+        ),
+        (
             "model: m\nperformance: {f1: {minimum: 1}}\n",
             "performance.f1.minimum: there is no such key; did you mean 'min'?",
         ),

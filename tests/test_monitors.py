@@ -219,6 +219,7 @@ def test_a_record_of_an_older_release_has_the_defaults() -> None:
         ({"labels": LabelRule(classes=("a", ""))}, "empty"),
         ({"labels": LabelRule(kind="regression", classes=("a", "b"))}, "a regression has none"),
         ({"labels": LabelRule(kind="multiclass", positive="a")}, "binary model's"),
+        ({"labels": LabelRule(classes=tuple(map(str, range(101))))}, "at most 100, not 101"),
         ({"labels": LabelRule(classes=("a", "b"), positive="c")}, "none of labels.classes"),
         ({"labels": LabelRule(horizon_ms=0)}, "labels.horizon"),
         ({"labels": LabelRule(horizon_ms=45 * 24 * HOUR + 1)}, "at most 45d"),

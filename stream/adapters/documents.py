@@ -114,6 +114,8 @@ def _explain(kind: type[Document], problem: Any) -> str:
         return f"{prefix}there is no such key; {nearest(str(location[-1]), known)}"
     if problem["type"] == "missing":
         return f"{prefix}is missing"
+    if problem["type"] == "model_type":
+        return f"{prefix}must be keys with values, not {problem['input']!r}"
     return prefix + str(problem["msg"]).removeprefix("Value error, ")
 
 

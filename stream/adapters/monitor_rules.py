@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from stream.core.conditions import text_of
 from stream.core.errors import ConfigError
 from stream.core.expression import is_expression, parse
-from stream.core.labels import LabelKind
+from stream.core.labels import MAX_CLASSES, LabelKind
 from stream.core.rules import LabelRule, MetricRule, SegmentRule
 from stream.core.specs import MonitorSpec
 
@@ -69,6 +69,8 @@ def _label_problems(rule: LabelRule) -> Iterator[str]:
         yield "labels.classes of a binary model are two"
     elif rule.kind != LabelKind.BINARY and len(rule.classes) == 1:
         yield "labels.classes are at least two"
+    if len(rule.classes) > MAX_CLASSES:
+        yield f"labels.classes are at most {MAX_CLASSES}, not {len(rule.classes)}"
     if rule.kind == LabelKind.REGRESSION and rule.classes:
         yield "labels.classes: a regression has none"
     if rule.positive and (
