@@ -17,15 +17,9 @@ from stream.client.feeder import Feeder
 from stream.client.options import Options
 from stream.client.packers import RowPacker
 from stream.core.errors import BufferFullError, ConfigError, DriftstreamError, SchemaError
+from tests.client_offline import NOWHERE, offline
 
-NOWHERE = "127.0.0.1:1"
 SLOW_MACHINE_SECONDS = 1.0
-
-
-def offline(**settings: Any) -> PredictionLogger:
-    return PredictionLogger(
-        **{"model": "m", "bootstrap_servers": NOWHERE, "exit_seconds": 0.0, **settings}
-    )
 
 
 def timed(call: Any) -> tuple[float, Any]:

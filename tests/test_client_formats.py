@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +17,9 @@ from stream.client import LabelLogger, PredictionLogger
 from stream.client.options import Format
 from stream.core.errors import SchemaError
 from stream.core.partitioner import partitions_of
+from tests.client_rows import arrow_table, rows_of
 from tests.conftest import Kafka
-from tests.kafka_io import Read, create_topic, read_all
+from tests.kafka_io import create_topic, read_all
 
 NOW_MS = 1_760_000_000_000
 PARTITIONS = 3
@@ -48,41 +48,6 @@ def logger(kafka: Kafka, unique: str, topic: str) -> Logger:
         )
 
     return make
-
-
-def arrow_table(record: Read) -> Any:
-    assert record.headers == (("content-type", b"application/vnd.apache.arrow.stream"),)
-    assert record.key is None
-    return pa.ipc.open_stream(record.value).read_all()
-
-
-def arrow_rows(record: Read) -> list[dict[str, Any]]:
-    table = arrow_table(record)
-    shared = {name.decode(): text.decode() for name, text in table.schema.metadata.items()}
-    rows = []
-    for flat in table.to_pylist():
-        row: dict[str, Any] = dict(shared)
-        for path, value in flat.items():
-            group, dot, name = path.partition(".")
-            if dot:
-                row.setdefault(group, {})[name] = value
-            else:
-                row[path] = value
-        if isinstance(row["prediction_id"], bytes):
-            row["prediction_id"] = str(uuid.UUID(bytes=row["prediction_id"]))
-        rows.append(row)
-    return rows
-
-
-def rows_of(record: Read) -> list[dict[str, Any]]:
-    headers = dict(record.headers)
-    if headers.get("content-type") == b"application/avro":
-        assert headers["schema"] == b"prediction"
-        row = schemas.decode_avro("prediction", record.value or b"")
-        return [{name: value for name, value in row.items() if value not in (None, {})}]
-    if headers:
-        return arrow_rows(record)
-    return [orjson.loads(record.value or b"")]
 
 
 def all_rows(kafka: Kafka, topic: str) -> dict[str, dict[str, Any]]:

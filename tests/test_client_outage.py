@@ -9,9 +9,9 @@ import pytest
 
 from stream.client import PredictionLogger
 from stream.client.options import Format
+from tests.client_rows import rows_of
 from tests.conftest import OwnKafka
 from tests.kafka_io import create_topic, read_all
-from tests.test_client_formats import rows_of
 
 SLOW_MACHINE_SECONDS = 2.0
 

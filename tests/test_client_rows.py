@@ -16,7 +16,7 @@ from stream.client import LabelLogger
 from stream.client.encode import encode_json
 from stream.client.scalars import new_id, new_ids, scalars_by_name
 from stream.core.errors import SchemaError
-from tests.test_client_buffer import NOWHERE, offline
+from tests.client_offline import NOWHERE, offline
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import httpx
 import orjson
 import pytest
 
+from tests.alert_records import record
 from tests.conftest import Kafka
 from tests.kafka_io import create_topic, produce_all, read_all
-from tests.test_client_alerts import record
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"

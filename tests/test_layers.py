@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,11 @@ def test_no_file_is_longer_than_its_reader_can_hold() -> None:
 def test_names_say_what_is_inside() -> None:
     named = {part for path in _files() for part in path.relative_to(ROOT).with_suffix("").parts}
     assert not named & NAMES_THAT_SAY_NOTHING
+
+
+def test_tests_share_words_and_not_each_other() -> None:
+    found = re.compile(r"^\s*(?:from|import) tests\.test_\w+", re.MULTILINE)
+    assert [path.name for path in _files() if found.search(path.read_text("utf-8"))] == []
 
 
 @pytest.mark.parametrize(
