@@ -101,9 +101,14 @@ class Detection:
         self.outcome_frontier.listen_afresh()
 
     def labels_behind_ms(self) -> int:
-        """By how much performance windows are behind data windows; 0 before the first of both."""
-        data_ms, outcomes_ms = self.frontier.closed_ms, self.outcome_frontier.closed_ms
-        return max(data_ms - outcomes_ms, 0) if data_ms and outcomes_ms else 0
+        """By how much performance windows are behind data windows.
+
+        Before the first label that is since the first predictions whose labels could be joined,
+        as far as they are remembered; 0 where there are none.
+        """
+        data_ms = self.frontier.closed_ms
+        since_ms = self.outcome_frontier.closed_ms or self._first_made_ms(data_ms)
+        return max(data_ms - since_ms, 0)
 
     def fold(self, partial: Partial) -> Folded:
         """Adds a partial's groups to their panes.
@@ -222,6 +227,18 @@ class Detection:
         signals = self.incidents.judge(end, performance_verdicts(result), result.breaches)
         past.settle(window.end_ms, end.monitor.labels.horizon_ms, _span_ms(end.monitor))
         return replace(result, signals=signals)
+
+    def _first_made_ms(self, closed_ms: int) -> int:
+        """Where the first closed span begins that holds predictions to be labelled."""
+        now = Range(closed_ms - self._pane_ms, closed_ms)
+        first_ms = closed_ms
+        for (model, _), past in self.pasts.items():
+            made_ms = next(iter(past.made), closed_ms)
+            if made_ms < first_ms:
+                monitor = self._monitors.at(model.model, now.start_ms)
+                if self._spec(model, now, monitor) is not None:
+                    first_ms = made_ms
+        return first_ms
 
     def _groups(self, end: WindowEnd, profile: Profile | None) -> list[_Groups]:
         """The vectors of each protected rule's segments, still open as the model's own closes.
