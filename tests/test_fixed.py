@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.core.fixed import NARROW, SHARE, WIDE, Form, digits, exact, log, total
+from stream.core.fixed import NARROW, SHARE, WIDE, Form, digits, exact, log, share_digits, total
 
 FORMS = (SHARE, NARROW, WIDE)
 
@@ -40,6 +40,12 @@ def test_what_is_too_large_is_held_at_the_limit(form: Form) -> None:
     assert total(high, form) == pytest.approx(2.0**form.limit_bits)
     assert total(low, form) == -total(high, form)
     assert not nothing.any()
+
+
+@given(values=st.lists(st.floats(0.0, 2.0**20), min_size=1, max_size=30))
+def test_digits_of_shares_are_the_digits(values: list[float]) -> None:
+    own = np.stack(share_digits(np.array(values)), axis=-1)
+    assert own.tolist() == digits(np.array(values), SHARE).tolist()
 
 
 def test_a_million_values_add_up_to_what_they_are() -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from stream.core.records import Int64s
 
-__all__ = ["NARROW", "SHARE", "WIDE", "Form", "digits", "exact", "log", "total"]
+__all__ = ["NARROW", "SHARE", "WIDE", "Form", "digits", "exact", "log", "share_digits", "total"]
 
 _Floats = npt.NDArray[np.float64]
 _BASE_BITS = 32
@@ -68,6 +68,18 @@ def digits(x: _Floats, form: Form = NARROW) -> Int64s:
     return np.moveaxis(found, 0, -1)
 
 
+def share_digits(x: _Floats) -> tuple[Int64s, Int64s]:
+    """The lower and the higher digits of SHARE of values from 0 to 2^20: what `digits` gives.
+
+    It costs a fraction of that, as nothing is negative, too large or NaN.
+
+    >>> [each.tolist() for each in share_digits(np.array([1.5, 0.0]))]
+    [[0, 0], [384, 0]]
+    """
+    whole = np.rint(x * 2.0**SHARE.bits).astype(np.int64)
+    return whole & ((1 << _BASE_BITS) - 1), whole >> _BASE_BITS
+
+
 def total(sums: Int64s | Sequence[int], form: Form = NARROW) -> float:
     """The real number that sums of digits, (form.digits,), are worth; correctly rounded.
 
@@ -94,11 +106,14 @@ def log(x: _Floats) -> _Floats:
     """
     mantissa, exponent = np.frexp(x)
     small = mantissa < _ROOT_HALF
-    mantissa = np.where(small, mantissa * 2.0, mantissa)
+    mantissa = mantissa * (small + 1.0)
     power = (exponent - small).astype(np.float64)
     s = (mantissa - 1.0) / (mantissa + 1.0)
     square = s * s
     series = np.full_like(square, _SERIES[-1])
     for term in _SERIES[-2::-1]:
-        series = series * square + term
-    return np.asarray(power * _LOG_2 + s * series)
+        series *= square
+        series += term
+    series *= s
+    power *= _LOG_2
+    return np.asarray(power + series)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.records import Int64s
-from stream.core.specs import ABOVE, BELOW, MISSING, NumericVariable, Profile
+from stream.core.specs import ABOVE, BELOW, MISSING, Profile
 
 __all__ = ["Stack", "Table", "region_slots", "tables_of"]
 
@@ -31,7 +31,7 @@ _BLOCK = 40_000  # values a pass works on at once, so that its arrays stay in th
 
 
 class Table:
-    """One variable's table: the cell function's parameters, region counts, and boundaries.
+    """The table of a variable's edges: parameters of the cell function, regions, boundaries.
 
     Regions are numbered from below: 0 is under the first edge, r in 1..k is bin r - 1, k + 1 is
     over the last edge. The boundaries between them are the first k edges and the next float
@@ -40,9 +40,9 @@ class Table:
 
     __slots__ = ("boundaries", "cells", "regions", "scale", "shift")
 
-    def __init__(self, variable: NumericVariable) -> None:
-        edges = np.array(variable.edges, dtype=np.float64)
-        self.boundaries: Floats = np.append(edges[:-1], np.nextafter(edges[-1], np.inf))
+    def __init__(self, edges: Sequence[float]) -> None:
+        bounds = np.array(edges, dtype=np.float64)
+        self.boundaries: Floats = np.append(bounds[:-1], np.nextafter(bounds[-1], np.inf))
         self.cells = 0  # 0: no table serves these edges, search instead
         self.scale = self.shift = 0.0
         self.regions = np.zeros(1, dtype=np.int64)
@@ -160,7 +160,7 @@ class Stack:
 
 def tables_of(profile: Profile) -> tuple[Table, ...]:
     """The tables of a profile's numeric variables; costly, so to be kept."""
-    return tuple(Table(variable) for variable in profile.numeric)
+    return tuple(Table(variable.edges) for variable in profile.numeric)
 
 
 def region_slots(profile: Profile) -> Int64s:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.fixed import SHARE, WIDE, Form, digits, log
+from stream.core.fixed import WIDE, log
 from stream.core.labels import LabelKind, LabelSpec
 from stream.core.ledger import REGRESSION_LIMIT, RELIABILITY_BINS, Ledger, Part
 from stream.core.logbins import DELAYS
+from stream.core.pane.binning import Stack, Table
+from stream.core.pane.sheet import Sheet
 from stream.core.records import Int64s, Kind
 
 __all__ = ["OutcomeRows", "count_outcomes"]
@@ -20,7 +23,6 @@ __all__ = ["OutcomeRows", "count_outcomes"]
 _Floats = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]
 _CELLS = 1 << 21  # places that are filled at once: 16 MB
-_CHUNK = 4_096  # rows whose digits are made at once, so that they stay in the cache
 _MOST_ROWS = 1 << 20  # digits of so many add up below 2^53, in which bincount adds
 _EPSILON = float(np.finfo(np.float64).eps)
 
@@ -73,62 +75,6 @@ class OutcomeRows:
         return OutcomeRows(**columns, probabilities=probabilities)
 
 
-class _Sheet:
-    """A ledger's vectors for G groups, filled a part at a time; three more places at the end."""
-
-    def __init__(self, ledger: Ledger, groups: int, rows: OutcomeRows, group: Int64s) -> None:
-        self._ledger = ledger
-        self._groups = groups
-        self._group = group
-        self._sign = np.where(rows.out, -1.0, 1.0) if bool(rows.out.any()) else None
-        self.cells = np.zeros((groups, ledger.width + 3), dtype=np.int64)
-
-    def count(self, part: Part, place: Int64s, rows: Int64s | None = None) -> None:
-        """Counts each row (of `rows`) at its place, an index into the part laid flat."""
-        view = self._ledger.part(self.cells, part)
-        size = int(np.prod(view.shape[1:]))
-        view += self._tally(place, size, None, rows).reshape(view.shape)
-
-    def add(self, part: Part, x: _Floats, form: Form, rows: Int64s | None = None) -> None:
-        """Adds the sums (S, n) of the rows' values to a part of shape (S, D)."""
-        view = self._ledger.part(self.cells, part)
-        for start in range(0, x.shape[1], _CHUNK):
-            stop = min(start + _CHUNK, x.shape[1])
-            pick = np.arange(start, stop) if rows is None else rows[start:stop]
-            parts = digits(x[:, start:stop], form)
-            for sum_, digit in np.ndindex(len(x), form.digits):
-                if bool(parts[sum_, :, digit].any()):
-                    own = self._tally(None, 1, parts[sum_, :, digit], pick)
-                    view[:, sum_, digit] += own[:, 0]
-
-    def add_at(
-        self, part: Part, place: Int64s, x: _Floats, form: Form, rows: Int64s | None
-    ) -> None:
-        """Adds each row's value at its place of a part of shape (places, D)."""
-        view = self._ledger.part(self.cells, part)
-        parts = digits(x, form)
-        for digit in range(form.digits):
-            view[..., digit] += self._tally(place, view.shape[1], parts[:, digit], rows)
-
-    def total(self, place: int, x: _Mask | None) -> None:
-        """Counts rows (where `x`) at a place counted from the end."""
-        rows = None if x is None else np.flatnonzero(x)
-        self.cells[:, place] += self._tally(None, 1, None, rows)[:, 0]
-
-    def _tally(
-        self, place: Int64s | None, size: int, weight: Int64s | None, rows: Int64s | None
-    ) -> Int64s:
-        """Sums (groups, size) of rows' weights (1) by place; exact, as they stay below 2^53."""
-        group = self._group if rows is None else self._group[rows]
-        flat = group if place is None else group * size + place
-        weights: _Floats | Int64s | None = weight
-        if self._sign is not None:
-            sign = self._sign if rows is None else self._sign[rows]
-            weights = sign if weight is None else weight * sign
-        counts = np.bincount(flat, weights=weights, minlength=self._groups * size)
-        return counts.astype(np.int64).reshape(self._groups, size)
-
-
 def count_outcomes(
     spec: LabelSpec, ledger: Ledger, rows: OutcomeRows
 ) -> Iterator[tuple[tuple[int, int, Kind], Int64s]]:
@@ -178,7 +124,7 @@ def _groups(rows: OutcomeRows) -> tuple[list[tuple[int, int, Kind]], Int64s]:
 def _sheet(
     spec: LabelSpec, ledger: Ledger, groups: int, rows: OutcomeRows, group: Int64s
 ) -> Int64s:
-    sheet = _Sheet(ledger, groups, rows, group)
+    sheet = Sheet(ledger, groups, group, rows.out)
     if bool(rows.out.any()):
         sheet.total(-3, rows.out)
     sheet.total(-2, None)
@@ -198,18 +144,18 @@ def _sheet(
     return sheet.cells
 
 
-def _count_binary(sheet: _Sheet, spec: LabelSpec, rows: OutcomeRows, label: Int64s) -> None:
+def _count_binary(sheet: Sheet, spec: LabelSpec, rows: OutcomeRows, label: Int64s) -> None:
     scored = _where((rows.value >= 0.0) & (rows.value <= 1.0))
     p, y = (rows.value, label) if scored is None else (rows.value[scored], label[scored])
-    place = np.searchsorted(np.asarray(spec.edges[1:-1]), p, side="right")
-    sheet.count(Part.SCORES, place * 2 + y, scored)
+    place = np.empty((1, len(p)), dtype=np.int64)
+    _bins(spec.edges).regions(p[None], 0, out=place)  # region 1 is the first bin
+    sheet.count(Part.SCORES, place[0] * 2 + (y - 2), scored)
     _count_reliability(sheet, p, y, scored)
-    came = np.clip(np.where(y == 1, p, 1.0 - p), _EPSILON, 1.0 - _EPSILON)
     miss = p - y
-    _add_losses(sheet, came, miss * miss, scored)
+    _add_losses(sheet, np.where(y == 1, p, 1.0 - p), miss * miss, scored)
 
 
-def _count_multiclass(sheet: _Sheet, probabilities: _Floats, label: Int64s) -> None:
+def _count_multiclass(sheet: Sheet, probabilities: _Floats, label: Int64s) -> None:
     classes = probabilities.shape[1]
     sound = ((probabilities >= 0.0) & (probabilities <= 1.0)).all(axis=1) & (label < classes)
     scored = _where(sound)
@@ -223,24 +169,32 @@ def _count_multiclass(sheet: _Sheet, probabilities: _Floats, label: Int64s) -> N
     for column in range(classes):
         miss = probabilities[:, column] - (label == column)
         brier += miss * miss
-    _add_losses(sheet, np.clip(own, _EPSILON, 1.0 - _EPSILON), brier, scored)
+    _add_losses(sheet, own, brier, scored)
 
 
-def _count_reliability(sheet: _Sheet, p: _Floats, came: Int64s, rows: Int64s | None) -> None:
+def _count_reliability(sheet: Sheet, p: _Floats, came: Int64s, rows: Int64s | None) -> None:
     place = np.minimum((p * RELIABILITY_BINS).astype(np.int64), RELIABILITY_BINS - 1)
-    sheet.count(Part.RELIABILITY, place * 2, rows)
-    true = np.flatnonzero(came)
-    sheet.count(Part.RELIABILITY, place[true] * 2 + 1, true if rows is None else rows[true])
-    sheet.add_at(Part.RELIABILITY_SUMS, place, p, SHARE, rows)
+    sheet.count_true(Part.RELIABILITY, place, came, rows)
+    sheet.add_at(Part.RELIABILITY_SUMS, place, p, rows)
 
 
-def _add_losses(sheet: _Sheet, came: _Floats, brier: _Floats, rows: Int64s | None) -> None:
+def _add_losses(sheet: Sheet, came: _Floats, brier: _Floats, rows: Int64s | None) -> None:
     """Adds the losses of rows whose own class had the probability `came`."""
-    loss = -log(came)
-    sheet.add(Part.LOSSES, np.stack([loss, loss * loss, brier, brier * brier]), SHARE, rows)
+
+    def sums(here: slice) -> Sequence[_Floats]:
+        loss = -log(np.clip(came[here], _EPSILON, 1.0 - _EPSILON))
+        return loss, loss * loss, brier[here], brier[here] * brier[here]
+
+    sheet.add_shares(Part.LOSSES, sums, len(came), rows)
 
 
-def _count_regression(sheet: _Sheet, rows: OutcomeRows) -> None:
+@lru_cache(maxsize=1024)
+def _bins(edges: tuple[float, ...]) -> Stack:
+    """The look-up of scores' bins."""
+    return Stack([(Table(edges),)])
+
+
+def _count_regression(sheet: Sheet, rows: OutcomeRows) -> None:
     inside = np.abs(rows.value) <= REGRESSION_LIMIT
     inside &= np.abs(rows.label) <= REGRESSION_LIMIT
     used = _where(inside)

@@ -1,0 +1,102 @@
+"""The vectors of a ledger, filled with many rows' counts and sums at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.core.fixed import Form, digits, share_digits
+from stream.core.ledger import Ledger, Part
+from stream.core.records import Int64s
+
+__all__ = ["Sheet"]
+
+_Floats = npt.NDArray[np.float64]
+_Mask = npt.NDArray[np.bool_]
+_CHUNK = 4_096  # rows whose digits are made at once, so that they stay in the cache
+
+
+class Sheet:
+    """A ledger's vectors for G groups, filled a part at a time; three more places at the end.
+
+    `group` (n,) tells each row's group, `out` (n,) the rows that are taken away again. `cells`
+    (G, width + 3) int64 are the sums. Methods take n rows, or those that `rows` are the indices of.
+    """
+
+    def __init__(self, ledger: Ledger, groups: int, group: Int64s, out: _Mask) -> None:
+        self._ledger = ledger
+        self._groups = groups
+        self._group = group
+        self._sign = np.where(out, -1.0, 1.0) if bool(out.any()) else None
+        self.cells = np.zeros((groups, ledger.width + 3), dtype=np.int64)
+
+    def count(self, part: Part, place: Int64s, rows: Int64s | None = None) -> None:
+        """Counts each row (of `rows`) at its place, an index into the part laid flat."""
+        view = self._ledger.part(self.cells, part)
+        size = int(np.prod(view.shape[1:]))
+        view += self._tally(place, size, None, rows).reshape(view.shape)
+
+    def count_true(self, part: Part, place: Int64s, true: Int64s, rows: Int64s | None) -> None:
+        """Counts rows at their places of a part of shape (places, 2): all, and the true ones."""
+        view = self._ledger.part(self.cells, part)
+        found = self._tally(place * 2 + true, 2 * view.shape[1], None, rows).reshape(view.shape)
+        view[..., 0] += found.sum(axis=-1)
+        view[..., 1] += found[..., 1]
+
+    def add(self, part: Part, x: _Floats, form: Form, rows: Int64s | None = None) -> None:
+        """Adds the sums (S, n) of the rows' values to a part of shape (S, D)."""
+        for start in range(0, x.shape[1], _CHUNK):
+            stop = min(start + _CHUNK, x.shape[1])
+            pick = np.arange(start, stop) if rows is None else rows[start:stop]
+            parts = np.moveaxis(digits(x[:, start:stop], form), -1, 0)
+            self._add(part, np.ascontiguousarray(parts), pick)
+
+    def add_shares(
+        self, part: Part, of: Callable[[slice], Sequence[_Floats]], n: int, rows: Int64s | None
+    ) -> None:
+        """Adds sums of n rows to a part of shape (S, D): `of` gives S values of a slice of them."""
+        for start in range(0, n, _CHUNK):
+            here = slice(start, min(start + _CHUNK, n))
+            pick = None
+            if len(self.cells) > 1 or self._sign is not None:
+                pick = np.arange(here.start, here.stop) if rows is None else rows[here]
+            self._add(part, np.stack([share_digits(x) for x in of(here)], axis=1), pick)
+
+    def add_at(self, part: Part, place: Int64s, x: _Floats, rows: Int64s | None) -> None:
+        """Adds each row's value, a share, at its place of a part of shape (places, D)."""
+        view = self._ledger.part(self.cells, part)
+        for digit, found in enumerate(share_digits(x)):
+            view[..., digit] += self._tally(place, view.shape[1], found, rows)
+
+    def _add(self, part: Part, found: Int64s, rows: Int64s | None) -> None:
+        """Adds digits (D, S, n) of the rows' values to a part of shape (S, D)."""
+        view = self._ledger.part(self.cells, part)
+        if len(self.cells) == 1 and self._sign is None:
+            view[0] += found.sum(axis=2).T
+            return
+        for digit, sum_ in np.ndindex(*found.shape[:2]):
+            if bool(found[digit, sum_].any()):
+                view[:, sum_, digit] += self._tally(None, 1, found[digit, sum_], rows)[:, 0]
+
+    def total(self, place: int, x: _Mask | None) -> None:
+        """Counts rows (where `x`) at a place counted from the end."""
+        rows = None if x is None else np.flatnonzero(x)
+        self.cells[:, place] += self._tally(None, 1, None, rows)[:, 0]
+
+    def _tally(
+        self, place: Int64s | None, size: int, weight: Int64s | None, rows: Int64s | None
+    ) -> Int64s:
+        """Sums (groups, size) of rows' weights (1) by place; exact, as they stay below 2^53."""
+        if len(self.cells) == 1 and place is not None:
+            flat = place
+        else:
+            group = self._group if rows is None else self._group[rows]
+            flat = group if place is None else group * size + place
+        weights: _Floats | Int64s | None = weight
+        if self._sign is not None:
+            sign = self._sign if rows is None else self._sign[rows]
+            weights = sign if weight is None else weight * sign
+        counts = np.bincount(flat, weights=weights, minlength=self._groups * size)
+        return counts.astype(np.int64).reshape(self._groups, size)
