@@ -8,6 +8,7 @@ from dataclasses import replace
 from stream.core.labels import LabelSpec, reads_as_reference
 from stream.core.ledger import SERVING, ledger_of
 from stream.core.numbers import significant
+from stream.core.pane.grouping import columns_of_segment
 from stream.core.pane.open import WindowEnd
 from stream.core.records import Int64s
 from stream.core.results import Coverage, DataResult, PerformanceResult
@@ -17,7 +18,7 @@ from stream.core.score.fairness import fairness, fairness_breaches
 from stream.core.score.performance import Estimate, breaches, delay_quantiles, performance
 from stream.core.score.serving import serving
 from stream.core.signal.incident import IncidentKind, Verdict, is_dirty, severity_of
-from stream.core.specs import MonitorSpec, Profile, Severity
+from stream.core.specs import FEATURE_PREFIX, FeatureRule, MonitorSpec, Profile, Severity
 
 __all__ = ["data_result", "data_verdicts", "performance_result", "performance_verdicts"]
 
@@ -32,7 +33,7 @@ def data_result(end: WindowEnd, profile: Profile | None) -> DataResult:
     result = DataResult(end.subject, closed, profile, monitor, serving=served, breaches=found)
     if profile is None or closed.counts is None:
         return result
-    scores = score_window(profile, closed.counts, monitor)
+    scores = score_window(profile, closed.counts, _of_segment(monitor, end.subject.segment))
     share = drift_share(scores)
     alarmed = any(variable.drifted and variable.alert for variable in scores)
     estimated: dict[str, Estimate] = {}
@@ -122,6 +123,18 @@ def performance_verdicts(result: PerformanceResult) -> dict[IncidentKind, Verdic
     if result.fairness:
         kinds.append(IncidentKind.FAIRNESS)
     return {kind: Verdict(*window, bool(result.breaches.get(kind))) for kind in kinds}
+
+
+def _of_segment(monitor: MonitorSpec, segment: str) -> MonitorSpec:
+    """The monitor that doesn't judge the features by which a segment's rows were chosen.
+
+    They differ from the reference, which is of all rows, by construction.
+    """
+    chosen = columns_of_segment(monitor.segments, segment)
+    if not chosen:
+        return monitor
+    ignored = {FEATURE_PREFIX + column: FeatureRule(ignore=True) for column in chosen}
+    return replace(monitor, features={**monitor.features, **ignored})
 
 
 def _reference_of(profile: Profile | None, monitor: MonitorSpec) -> dict[str, float]:

@@ -10,7 +10,15 @@ from stream.core.expression import is_expression, parse
 from stream.core.rules import SegmentRule
 from stream.core.specs import FEATURE_PREFIX, MonitorSpec, Profile
 
-__all__ = ["MAX_SEGMENTS", "MAX_SETS", "Grouping", "columns_wanted", "groupings", "left_out"]
+__all__ = [
+    "MAX_SEGMENTS",
+    "MAX_SETS",
+    "Grouping",
+    "columns_of_segment",
+    "columns_wanted",
+    "groupings",
+    "left_out",
+]
 
 MAX_SEGMENTS: Final = 100  # of a model, besides all rows
 MAX_SETS: Final = 10_000  # combinations of groups that a monitor's rows may be in
@@ -100,6 +108,21 @@ def columns_wanted(rules: tuple[SegmentRule, ...]) -> tuple[str, ...]:
     for rule in rules:
         found.update(columns_of(parse(rule.by)) if is_expression(rule.by) else (rule.by,))
     return tuple(sorted(found))
+
+
+def columns_of_segment(rules: tuple[SegmentRule, ...], segment: str) -> tuple[str, ...]:
+    """The columns that tell a segment's rows from others, sorted; none for all rows.
+
+    >>> columns_of_segment((SegmentRule("plan"), SegmentRule("age >= 65")), "plan=a")
+    ('plan',)
+    """
+    return columns_wanted(tuple(rule for rule in rules if _makes(rule, segment)))
+
+
+def _makes(rule: SegmentRule, segment: str) -> bool:
+    if is_expression(rule.by):
+        return bool(segment) and segment in _grouping(rule, ()).names
+    return segment.startswith(f"{rule.by}=")
 
 
 def _least(rule: SegmentRule) -> int:
