@@ -208,7 +208,8 @@ class OpenWindows:
         closed = strand.spans.close(window, by, monitor.min_rows)
         following = window_after(self._monitors, model, window.end_ms)
         moves = len(strand.spans.moves)
-        carried = by if closed and closed.reason == MIN_ROWS else None
+        # A window left without rows (duplicates, retractions) passes on what it was handed.
+        carried = by if closed is None or closed.reason == MIN_ROWS else None
         retired = strand.spans.retire(following.start_ms, carried)
         for span, _ in retired:
             self._held[span] -= 1

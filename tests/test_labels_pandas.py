@@ -1,0 +1,270 @@
+"""Whatever the order of topics, the windows are those that the design's table gives in pandas."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from stream.adapters.monitors import encode_monitors
+from stream.core.pane.reference import LabelColumn, build_profile
+from stream.core.records import ModelKey, RawColumns, Source
+from stream.core.rules import LabelRule, SegmentRule
+from stream.core.specs import MonitorSpec, Profile, TimeSpec
+from stream.engine.agent import Broadcast
+from tests.detect_world import PANE, profile_broadcast
+from tests.join_pandas import Joined, Rules, in_segments, join, rows_between, value_of, windows
+from tests.label_flow import Deployment, Flow, run
+from tests.label_streams import (
+    BEGIN,
+    EARLY,
+    END,
+    HORIZON,
+    MODELS,
+    SKEW,
+    SLACK,
+    TASKS,
+    Item,
+    Streams,
+    streams,
+    streams_of,
+)
+
+WINDOW = 4 * PANE
+SHAPES = {"tumbling": (WINDOW, WINDOW), "hopping": (3 * PANE, PANE)}
+RULES = {
+    "profile": LabelRule(),
+    "binary": LabelRule(kind="binary"),
+    "multiclass": LabelRule(kind="multiclass", classes=("cat", "dog", "eel")),
+    "regression": LabelRule(kind="regression"),
+}
+KIND = {**{reading: rule.kind for reading, rule in RULES.items()}, "profile": "binary"}
+CLASSES = {"binary": ["0", "1"], "multiclass": ["cat", "dog", "eel"]}
+TIMES = TimeSpec(
+    pane_ms=PANE,
+    out_of_orderness_ms=SLACK,
+    max_clock_skew_ms=SKEW,
+    early_label_horizon_ms=EARLY,
+    idle_after_ms=600_000,
+)
+DESIGN = Rules(PANE, SLACK, SKEW, EARLY, HORIZON)
+Key = tuple[str, str, str, int]
+
+
+def _profile(model: ModelKey) -> Profile:
+    random = Random(5)
+    columns: RawColumns = {
+        "features.x": [random.random() for _ in range(200)],
+        "prediction": [random.choice([0, 1]) for _ in range(200)],
+        "score": [random.random() for _ in range(200)],
+    }
+    labels = LabelColumn([random.choice([0, 1]) for _ in range(200)], positive="1")
+    return build_profile(model, columns, label=labels)
+
+
+PROFILES = tuple(_profile(model) for model in MODELS)
+
+
+def deployed(reading: str, shape: str, min_rows: int) -> Deployment:
+    """`reading` says how labels are read; the first model has a profile in any case of classes."""
+    window_ms, hop_ms = SHAPES[shape]
+    rule = RULES[reading]
+    monitors = [
+        MonitorSpec(
+            model=model,
+            window_ms=window_ms,
+            hop_ms=hop_ms,
+            min_rows=min_rows,
+            labels=replace(rule, horizon_ms=horizon_ms),
+            segments=(SegmentRule("tags.group", ("a", "b")),),
+        )
+        for model, horizon_ms in HORIZON.items()
+    ]
+    told = [
+        Broadcast("monitors", n, 0, None, encode_monitors((m,))) for n, m in enumerate(monitors)
+    ]
+    told += [profile_broadcast(profile, n) for n, profile in enumerate(profiled(reading))]
+    return Deployment(TIMES, TASKS, MonitorSpec(window_ms=window_ms, hop_ms=hop_ms), tuple(told))
+
+
+def told_windows(flow: Flow, kind: str) -> dict[Key, dict[str, Any]]:
+    """The windows that were written, before those of the last rows."""
+    found = {}
+    for value in flow.said("windows"):
+        window = orjson.loads(value)
+        if window["kind"] == kind and window["start_ms"] < END - WINDOW:
+            key = (window["model"], window["version"], window["segment"], window["start_ms"])
+            assert key not in found
+            found[key] = window
+    return found
+
+
+def profiled(reading: str) -> tuple[Profile, ...]:
+    """The published profiles."""
+    return {"profile": PROFILES, "binary": PROFILES[:1]}.get(reading, ())
+
+
+def check_performance(flow: Flow, joined: Joined, reading: str, shape: str, min_rows: int) -> None:
+    kind = KIND[reading]
+    told = told_windows(flow, "performance")
+    due = windows(joined, *SHAPES[shape], min_rows)
+    assert sorted(told) == sorted(due)
+    outcomes = in_segments(joined.outcomes[joined.outcomes.label.notna()])
+    made = in_segments(joined.predictions)
+    # A segment's rows are counted by a published profile.
+    models = pd.MultiIndex.from_frame(made[["model", "version"]])
+    made = made[(made.segment == "") | models.isin([p.model for p in profiled(reading)])]
+    for key, expected in due.items():
+        window = told[key]
+        names = ("rows", "late_rows", "corrections", "scored_from_ms")
+        assert {name: window[name] for name in names} == {
+            name: getattr(expected, name) for name in names
+        }
+        assert window["scored"] is (expected.scored is not None)
+        if expected.scored is not None:
+            check_metrics(window["metrics"], expected.scored, kind)
+        before_ms = window["end_ms"] - HORIZON[key[0]] - window["coverage_from_ms"]
+        assert 0 <= before_ms < math.gcd(*SHAPES[shape])
+        panes = range(window["coverage_from_ms"], window["end_ms"])
+        assert window["outcomes"] == rows_between(outcomes, key[:3], panes)
+        assert window["predictions"] == rows_between(made, key[:3], panes)
+
+
+def check_metrics(told: dict[str, dict[str, Any]], rows: pd.DataFrame, kind: str) -> None:
+    expected = regression_metrics(rows) if kind == "regression" else class_metrics(rows, kind)
+    for name, value in expected.items():
+        if value is None or math.isnan(value):
+            assert told[name]["value"] is None, name
+        else:
+            assert told[name]["value"] == pytest.approx(value, rel=1e-8, abs=1e-9), (name, rows)
+
+
+def class_metrics(rows: pd.DataFrame, kind: str) -> dict[str, float | None]:
+    """By scikit-learn. What is no class of the model is a class of its own on either side."""
+    classes = CLASSES[kind]
+    given = [_class(value, classes, "no prediction") for value in rows.prediction]
+    true = [_class(value, classes, "no label") for value in rows.label]
+    occurring = [name for name in classes if name in true]
+    several = len(set(given)) > 1 and len(set(true)) > 1
+    nothing = {"zero_division": np.nan}
+    found: dict[str, float | None] = {
+        "accuracy": sk.accuracy_score(true, given),
+        "mcc": sk.matthews_corrcoef(true, given) if several else None,
+        "balanced_accuracy": None,
+    }
+    if len(occurring) > 1:
+        recalls = sk.recall_score(true, given, labels=occurring, average="macro")
+        found["balanced_accuracy"] = recalls
+    each = sk.precision_recall_fscore_support(true, given, labels=classes, **nothing)
+    if kind == "binary":
+        found |= {"precision": each[0][1], "recall": each[1][1], "f1": each[2][1]}
+    else:
+        for place, name in enumerate(classes):
+            found[f"precision.{name}"] = each[0][place]
+            found[f"recall.{name}"] = each[1][place]
+            found[f"f1.{name}"] = each[2][place]
+    if not set(given) & set(classes):  # then nothing is told of classes
+        found = dict.fromkeys(found)
+    return found if kind != "binary" else found | probability_metrics(rows)
+
+
+def probability_metrics(rows: pd.DataFrame) -> dict[str, float | None]:
+    """Of a binary model, over the rows with a score."""
+    scored = rows[rows.score.notna()]
+    if scored.empty:
+        return {"brier": None, "log_loss": None}
+    true, score = scored.label.astype("int64"), scored.score.astype("float64")
+    return {
+        "brier": sk.brier_score_loss(true, score, pos_label=1),
+        "log_loss": sk.log_loss(true, score, labels=[0, 1]),
+    }
+
+
+def regression_metrics(rows: pd.DataFrame) -> dict[str, float | None]:
+    given, true = rows.prediction.astype("float64"), rows.label.astype("float64")
+    return {
+        "mae": sk.mean_absolute_error(true, given),
+        "rmse": sk.root_mean_squared_error(true, given),
+        "r2": sk.r2_score(true, given) if true.nunique() > 1 else None,
+    }
+
+
+def _class(scalar: object, classes: list[str], other: str) -> str:
+    value = value_of(scalar, number=False)
+    return value if isinstance(value, str) and value in classes else other
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[str, Streams]:
+    """How labels are read, and the topics' records."""
+    reading = draw(st.sampled_from(sorted(RULES)))
+    return reading, draw(streams(KIND[reading]))
+
+
+@settings(max_examples=30, deadline=None)
+@given(cases(), st.sampled_from(sorted(SHAPES)), st.integers(1, 4), st.integers(0, 2**32))
+def test_windows_are_what_pandas_makes_of_the_topics(
+    case: tuple[str, Streams], shape: str, min_rows: int, seed: int
+) -> None:
+    reading, made = case
+    min_rows = min_rows if shape == "tumbling" else 1
+    rules = replace(DESIGN, numbers=reading == "regression")
+    joined = join(made.predictions, made.labels, rules)
+    deployment = deployed(reading, shape, min_rows)
+    straight = run(Random(1), made.queues, deployment, longest=1, lazy=0.0)
+    check_performance(straight, joined, reading, shape, min_rows)
+    malformed = sum(map(len, made.queues.values())) - len(made.predictions) - len(made.labels)
+    due = joined.events + Counter(malformed=malformed)
+    assert straight.events == due
+    for name in due:
+        event(name)
+    cut = run(Random(seed), made.queues, deployment, owners=2, longest=40)
+    assert cut.said("windows") == straight.said("windows")
+    assert cut.events == due
+    crashed = run(Random(seed), made.queues, deployment, longest=12, crashes=0.2)
+    assert crashed.said("windows") == straight.said("windows")
+    # A label in vain is counted by a commit and told by the next step, unless a crash comes first.
+    told = crashed.events - Counter(unmatched=crashed.events["unmatched"])
+    assert told == due - Counter(unmatched=due["unmatched"])
+
+
+def test_a_window_left_empty_passes_on_the_rows_it_was_handed() -> None:
+    """One by a retraction, one by holding nothing but a duplicate."""
+
+    def prediction(id_: str, at_ms: int) -> Item:
+        row = {"id": id_, "model": "credit", "version": "3", "group": None}
+        return Item(Source("predictions", 0), at_ms, 0, {**row, "prediction": 1, "score": 0.5})
+
+    def label(id_: str, at_ms: int, value: int | None) -> Item:
+        row = {"id": id_, "label": value, "model": None}
+        return Item(Source("labels", 0), at_ms, 0, row)
+
+    first, second, third, fourth = (BEGIN + number * WINDOW + 3_000 for number in range(4))
+    made = streams_of(
+        [
+            prediction("one", first),
+            label("one", first, 1),
+            prediction("two", second - 2_000),
+            label("two", second, 1),
+            label("two", second + 100, None),
+            prediction("two", third - 2_000),
+            prediction("three", fourth),
+            label("three", fourth, 0),
+        ]
+    )
+    joined = join(made.predictions, made.labels, DESIGN)
+    flow = run(Random(1), made.queues, deployed("profile", "tumbling", 2))
+    check_performance(flow, joined, "profile", "tumbling", 2)
+    told = told_windows(flow, "performance")
+    last = told["credit", "3", "", BEGIN + 3 * WINDOW]
+    assert (last["scored_rows"], last["scored_from_ms"]) == (2, BEGIN)
