@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from stream.core.records import Header
+from stream.workload.ids import ids_for
 from stream.workload.plan import HOUR_MS, Plan
 
 __all__ = ["BROKEN", "broken"]
@@ -51,10 +52,10 @@ BROKEN: Mapping[str, tuple[tuple[str, Callable[[int], _Value]], ...]] = {
 
 def broken(
     plan: Plan, rng: np.random.Generator
-) -> Iterator[tuple[str, int, int, bytes | None, tuple[Header, ...]]]:
-    """Topic, partition, time, value and headers of each such record."""
-    kinds = [kind for kinds in BROKEN.values() for kind in kinds]
-    for topic, make in kinds * _TIMES:
+) -> Iterator[tuple[str, str, int, bytes | None, tuple[Header, ...]]]:
+    """Topic, key, time, value and headers of each such record."""
+    kinds = [kind for kinds in BROKEN.values() for kind in kinds] * _TIMES
+    keys = ids_for(plan, rng, "broken", np.zeros(len(kinds), dtype=np.bool_))
+    for (topic, make), key in zip(kinds, keys, strict=True):
         at_ms = int(rng.integers(plan.start_ms, plan.half_ms))
-        partition = plan.active[int(rng.integers(len(plan.active)))]
-        yield topic, partition, at_ms, *make(at_ms)
+        yield topic, key, at_ms, *make(at_ms)

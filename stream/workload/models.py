@@ -16,7 +16,7 @@ from stream.workload.plan import HOUR_MS, MINUTE_MS, Plan
 
 __all__ = ["MODELS", "Model", "monitors", "profiles"]
 
-_REFERENCE_ROWS = 4_000
+_REFERENCE_ROWS = 2_000
 _BINS = 8
 _WINDOW_MS = 5 * MINUTE_MS
 

@@ -96,10 +96,9 @@ def workload(plan: Plan) -> Workload:
     rows += unmatched(plan, rng)
     rows += closing_rows(plan)
     records = [*_records(plan, rng, rows)]
-    records += [
-        Produced(topic, partition, b"broken", value, headers, at_ms, "broken")
-        for topic, partition, at_ms, value, headers in broken(plan, rng)
-    ]
+    for topic, key, at_ms, value, headers in broken(plan, rng):
+        (partition,) = partition_of(plan, [key])
+        records.append(Produced(topic, partition, key.encode(), value, headers, at_ms, "broken"))
     records.sort(key=lambda each: each.timestamp_ms)  # stable: rows of one time stay in order
     return Workload(plan, tuple(_setup(plan)), tuple(records), last_windows(plan))
 
