@@ -42,6 +42,7 @@ def _filled() -> Metrics:
     observe.rejected(Reason.BAD_ID, 2)
     observe.astray("predictions", 1)
     observe.watermark("predictions", 90_000)
+    observe.invalid(1)
     observe.refused_profile()
     detect: DetectObserver = metrics.detect
     detect.window_closed(_CREDIT, scored=True, drift_share=0.25)
@@ -50,6 +51,11 @@ def _filled() -> Metrics:
     detect.moved(3)
     detect.refused("monitors")
     return metrics
+
+
+def filled_text() -> str:
+    """The page of a worker in which something of every kind has happened."""
+    return _text(_filled())
 
 
 def test_known_series_start_at_zero() -> None:

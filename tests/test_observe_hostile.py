@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from stream import schemas
+from stream.adapters.metrics import Metrics
+from stream.agents.observe.agent import ObserveAgent
 from stream.agents.observe.state import KEY, read_state
 from stream.core.errors import StateError
 from stream.core.pane.content import profile_key, profile_to_record
 from stream.core.pane.reference import build_profile
 from stream.core.records import ModelKey, Source
 from stream.engine.agent import Broadcast
-from tests.observe_agents import NOW, PANE_MS, assign_tasks, commit_at, new_agent, partials_of
+from tests.observe_agents import (
+    NOW,
+    PANE_MS,
+    SETTINGS,
+    assign_tasks,
+    commit_at,
+    new_agent,
+    partials_of,
+)
 from tests.slices import Record, row_json, slice_of
 
 
@@ -27,22 +39,26 @@ def test_rows_with_names_of_their_own_and_endless_texts_stay_within_a_record() -
     agent.step(slice_of([Record(source, i, NOW, v, b"k") for i, v in enumerate(wild)]), NOW)
     outputs = list(commit_at(agent, len(wild), NOW).outputs)
     assert max(len(output.value or b"") for output in outputs) < 950_000
-    assert sum(g.rows for partial in partials_of(outputs) for g in partial.groups) == len(wild)
+    assert sum(g.rows for told in partials_of(outputs) for g in told.groups) == len(wild)
 
 
 def test_a_source_of_rubbish_is_paused_then_tried_and_recovers() -> None:
-    agent = new_agent()
+    metrics = Metrics()
+    agent = ObserveAgent(SETTINGS, observer=metrics.observe)
     assign_tasks(agent)
+    invalid = partial(metrics.registry.get_sample_value, "driftstream_sources_invalid")
     source = Source("predictions", 0)
     bad = [Record(source, i, NOW, b"rubbish", b"k") for i in range(100)]
     agent.step(slice_of(bad), NOW)
     assert agent.paused(NOW) == {source} and agent.stopped == {source}
+    assert invalid() == 1
     assert agent.paused(NOW + 30_000) == frozenset() and agent.stopped == {source}
     agent.step(slice_of(bad[:1]), NOW + 30_000)
     assert agent.paused(NOW + 30_001) == {source}
     good = Record(source, 101, NOW, row_json("a", NOW), b"a")
     agent.step(slice_of([good]), NOW + 60_001)
     assert agent.stopped == frozenset()
+    assert agent.paused(NOW + 60_001) == frozenset() and invalid() == 0
 
 
 def test_a_suspended_task_is_no_longer_held_against_the_worker() -> None:

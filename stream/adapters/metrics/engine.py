@@ -59,7 +59,7 @@ _TASKS = Declared(
 _PAUSED = Declared(
     Gauge,
     "driftstream_sources_paused",
-    "Partitions that an agent does not read now, because too much in them is invalid.",
+    "Partitions that an agent does not read now: invalid, or too far ahead of their partner.",
     ("agent",),
 )
 

@@ -47,6 +47,11 @@ _AGE = Declared(
     "How far that event time is behind the clock.",
     ("topic",),
 )
+_INVALID = Declared(
+    Gauge,
+    "driftstream_sources_invalid",
+    "Partitions held back because too much in them is invalid: the worker isn't ready.",
+)
 _JOINED = Declared(
     Counter,
     "driftstream_join_events_total",
@@ -81,6 +86,7 @@ class ObserveMetrics:
         self._astray = _ASTRAY.on(registry)
         self._watermark = _WATERMARK.on(registry)
         self._age = _AGE.on(registry)
+        self._invalid = _INVALID.on(registry)
         self._joined = _JOINED.on(registry)
         self._pending = _PENDING.on(registry)
         self._waiting = _WAITING.on(registry)
@@ -113,6 +119,10 @@ class ObserveMetrics:
         """So many predictions and labels of a partition are kept; none where it was given up."""
         self._pending.labels(str(task)).set(predictions)
         self._waiting.labels(str(task)).set(labels)
+
+    def invalid(self, sources: int) -> None:
+        """So many sources are held back because too much in them is invalid."""
+        self._invalid.set(sources)
 
     def refused_profile(self) -> None:
         """A profile on the topic was nonsense, or contradicted an earlier one."""

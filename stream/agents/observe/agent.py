@@ -190,6 +190,7 @@ class ObserveAgent:
 
     def paused(self, now_ms: int) -> AbstractSet[Source]:
         """Sources that held mostly refused records, or lead their partner by too much."""
+        self._observer.invalid(len(self.stopped))
         paused = self._invalid.paused(now_ms)
         if self._joining is not None:
             paused |= self._lead.held(

@@ -31,6 +31,9 @@ class ObserveObserver(Protocol):
     def pending(self, task: int, predictions: int, labels: int) -> None:
         """So many predictions and labels of a task are kept, told at each commit."""
 
+    def invalid(self, sources: int) -> None:
+        """So many sources are held back because too much in them is invalid."""
+
     def refused_profile(self) -> None:
         """A profile on the topic was nonsense, or contradicted an earlier one."""
 
@@ -57,6 +60,9 @@ class SilentObserveObserver:
         """Ignored."""
 
     def pending(self, task: int, predictions: int, labels: int) -> None:
+        """Ignored."""
+
+    def invalid(self, sources: int) -> None:
         """Ignored."""
 
     def refused_profile(self) -> None:
