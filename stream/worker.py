@@ -22,7 +22,13 @@ from stream.adapters.registry import RegistryClient
 from stream.agents.detect.agent import DetectAgent, DetectSettings
 from stream.agents.observe.agent import ObserveAgent, ObserveSettings
 from stream.core.decode import DecodeLimits
-from stream.core.errors import BrokerError, ConfigError, DriftstreamError, FatalBrokerError
+from stream.core.errors import (
+    BrokerError,
+    ConfigError,
+    CredentialsError,
+    DriftstreamError,
+    FatalBrokerError,
+)
 from stream.engine.runner import Runner
 from stream.engine.settings import EngineSettings
 from stream.settings import Settings
@@ -38,6 +44,7 @@ _STOP_SECONDS = 10.0
 _LOOK_SECONDS = 0.5
 _ASK_SECONDS = 5.0  # less than a stopping worker has
 _AGAIN_SECONDS = 2.0
+_REFUSED_SECONDS = 8.0  # a broker that has just started may not know its users yet
 
 
 class Worker:
@@ -152,6 +159,7 @@ class Worker:
 
     def _topics(self) -> Ensured | None:
         settings = self._settings
+        refused: float | None = None
         while not self._stop.is_set():
             try:
                 ensured = ensure_topics(
@@ -165,6 +173,10 @@ class Worker:
                     timeout_s=_ASK_SECONDS,
                 )
             except BrokerError as error:
+                if isinstance(error, CredentialsError):
+                    refused = refused or time.monotonic()
+                    if time.monotonic() - refused > _REFUSED_SECONDS:
+                        raise  # a new process reads the password and the certificate anew
                 _LOG.warning("waiting for Kafka: %s", error)
                 self._stop.wait(_AGAIN_SECONDS)
                 continue

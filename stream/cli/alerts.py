@@ -9,7 +9,7 @@ import typer
 
 from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import instant, print_json
-from stream.cli.reading import FromBeginning, Max, Timeout, patience
+from stream.cli.reading import FromBeginning, Max, Timeout, check_topic, patience
 from stream.client import Alert, AlertSubscriber
 from stream.core.errors import BrokerError
 from stream.core.specs import Severity
@@ -42,6 +42,7 @@ def tail(
     json: JsonFlag = False,
 ) -> None:
     """Print alerts as they come, one a line."""
+    check_topic(settings, "alerts", patience(timeout))
     kafka = settings.client_config()
     deadline = None if timeout is None else time.monotonic() + timeout
     with AlertSubscriber(

@@ -11,13 +11,11 @@ import pyarrow as pa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stream.adapters.kafka.offsets import partition_counts
-from stream.cli.reading import connection
+from stream.cli.reading import check_topic
 from stream.client import LabelLogger, PredictionLogger
-from stream.core.errors import BrokerError, InputError, TopicError
+from stream.core.errors import BrokerError, InputError
 from stream.core.records import Int64s
 from stream.settings import Settings
-from stream.topics import real_name
 
 __all__ = [
     "check_topics",
@@ -32,6 +30,7 @@ __all__ = [
 _AT_ONCE = 1_000
 _STEP_SECONDS = 0.1
 _PATIENCE_SECONDS = 30.0
+_ASK_SECONDS = 10.0
 _EARLIEST_MS = 100_000_000_000  # of the year 1973: smaller integers are seconds, or years
 
 
@@ -114,13 +113,8 @@ def delivered(logger: PredictionLogger | LabelLogger, what: str) -> int:
 
 def check_topics(settings: Settings, *topics: str) -> None:
     """Raises TopicError where one of the topics isn't there: rows for it would only time out."""
-    names = [real_name(settings.topic_prefix, topic) for topic in topics]
-    counts = partition_counts(connection(settings, "produce").admin(), names)
-    missing = [name for name in names if not counts[name]]
-    if missing:
-        raise TopicError(
-            f"there is no topic {', '.join(missing)}: `driftstream topics create` makes it"
-        )
+    for topic in topics:
+        check_topic(settings, topic, _ASK_SECONDS)
 
 
 def progress_bar() -> Progress:

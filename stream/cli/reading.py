@@ -15,14 +15,17 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
+from confluent_kafka.admin import AdminClient
 
+from stream.access import is_denied
+from stream.adapters.kafka.asking import is_passing, metadata, read_error
 from stream.adapters.kafka.clients import Connection
-from stream.adapters.kafka.codes import END, said
-from stream.core.errors import BrokerError, TopicError
+from stream.adapters.kafka.codes import END
+from stream.core.errors import AccessError, TopicError
 from stream.settings import Settings
 from stream.topics import real_name
 
-__all__ = ["FromBeginning", "Max", "Timeout", "connection", "patience", "read_topic"]
+__all__ = ["FromBeginning", "Max", "Timeout", "check_topic", "connection", "patience", "read_topic"]
 
 FromBeginning = Annotated[
     bool, typer.Option("--from-beginning", help="Start with the oldest record, not from now.")
@@ -56,17 +59,20 @@ def read_topic(
     """The committed records of a topic (logical name) as they come.
 
     Without `follow` it ends where the topic ended when all partitions had been read. Raises
-    TopicError where the topic is missing, BrokerError where Kafka doesn't answer.
+    TopicError where the topic is missing, BrokerError where Kafka doesn't answer or refuses us.
     """
     name = real_name(settings.topic_prefix, topic)
-    consumer = connection(settings, "reader").reader()
+    ours = connection(settings, "reader")
+    consumer = ours.reader()
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
         seconds = patience(timeout)
-        waiting = _assign(consumer, name, seconds, from_beginning=from_beginning)
+        waiting = _partitions(ours, consumer, name, seconds)
+        start = OFFSET_BEGINNING if from_beginning else OFFSET_END
+        consumer.assign([TopicPartition(name, number, start) for number in waiting])
         while follow or waiting:
             for message in consumer.consume(500, _wait(deadline)):
-                if not _ended(message, waiting):
+                if not _ended(ours, message, waiting):
                     yield message
             if deadline is not None and time.monotonic() >= deadline:
                 return
@@ -79,17 +85,20 @@ def patience(timeout: float | None) -> float:
     return _ASK_SECONDS if timeout is None else min(_ASK_SECONDS, max(_LEAST_SECONDS, timeout))
 
 
-def _assign(consumer: Consumer, name: str, seconds: float, *, from_beginning: bool) -> set[int]:
-    try:
-        known = consumer.list_topics(name, timeout=seconds).topics[name]
-    except KafkaException as error:
-        raise BrokerError(
-            f"Kafka does not answer: {said(error)}; is the broker up, and is its address right?"
-        ) from error
+def check_topic(settings: Settings, topic: str, seconds: float) -> None:
+    """Raises what `read_topic` would, where the topic cannot be reached or isn't there."""
+    ours = connection(settings, "check")
+    _partitions(ours, ours.admin(), real_name(settings.topic_prefix, topic), seconds)
+
+
+def _partitions(
+    ours: Connection, client: Consumer | AdminClient, name: str, seconds: float
+) -> set[int]:
+    known = metadata(ours, client, seconds, name).topics[name]
+    if known.error is not None and is_denied(known.error.code()):
+        raise AccessError(ours.login.denial("Describe", f"topic {name}"))
     if known.error is not None or not known.partitions:
         raise TopicError(f"there is no topic {name}: `driftstream topics create` makes it")
-    start = OFFSET_BEGINNING if from_beginning else OFFSET_END
-    consumer.assign([TopicPartition(name, number, start) for number in known.partitions])
     return set(known.partitions)
 
 
@@ -99,15 +108,13 @@ def _wait(deadline: float | None) -> float:
     return max(0.0, min(_SLICE_SECONDS, deadline - time.monotonic()))
 
 
-def _ended(message: Message, waiting: set[int]) -> bool:
+def _ended(ours: Connection, message: Message, waiting: set[int]) -> bool:
     """True for a message that is no record; a partition's end is taken off `waiting`."""
     error = message.error()
     if error is None:
         return False
     if error.code() == END:
         waiting.discard(message.partition() or 0)
-    elif not error.retriable():
-        raise BrokerError(f"{message.topic()} cannot be read: {said(error)}") from KafkaException(
-            error
-        )
+    elif not is_passing(error):
+        raise read_error(ours.login, message.topic() or "", error) from KafkaException(error)
     return True

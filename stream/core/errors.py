@@ -8,6 +8,8 @@
     ├── TopicError         a topic is missing or has the wrong shape
     ├── StateError         stored state and committed offsets disagree
     ├── BrokerError        Kafka cannot be reached or refused something
+    │   ├── CredentialsError   Kafka or TLS refuses who we say we are
+    │   ├── AccessError        Kafka knows us, and a right is missing
     │   └── FatalBrokerError   the process must end and be started again
     └── BufferFullError    the SDK's buffer is full and `on_full` says raise
 
@@ -20,9 +22,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
+    "AccessError",
     "BrokerError",
     "BufferFullError",
     "ConfigError",
+    "CredentialsError",
     "DriftstreamError",
     "FatalBrokerError",
     "InputError",
@@ -65,6 +69,14 @@ class StateError(DriftstreamError):
 
 class BrokerError(DriftstreamError):
     """Kafka cannot be reached, or refused a request that may succeed later."""
+
+
+class CredentialsError(BrokerError):
+    """Kafka refuses the user, the password or the protocol; or nobody vouches for a certificate."""
+
+
+class AccessError(BrokerError):
+    """Kafka knows who we are and denies what we asked for: an ACL is missing."""
 
 
 class FatalBrokerError(BrokerError):

@@ -142,7 +142,7 @@ class Recovery:
         if self._reader is None:
             self._reader = self._connection.reader()
             self._reader.assign([TopicPartition(*one, 0) for one in self._read])
-        for message in read_on(self._reader, self._read, _WAIT_SECONDS):
+        for message in read_on(self._reader, self._read, _WAIT_SECONDS, self._connection.login):
             state = self._states[message.partition() or 0]
             key, value = message.key() or b"", message.value()
             if value is None:

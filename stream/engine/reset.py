@@ -26,6 +26,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 )
 from confluent_kafka.cimpl import NewTopic
 
+from stream.adapters.kafka.asking import metadata
 from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.codes import said
 from stream.adapters.kafka.offsets import Partition, beginnings, ends, partition_counts
@@ -43,6 +44,7 @@ _log = logging.getLogger("stream.engine")
 ResetTo = Literal["committed", "earliest", "latest"]
 
 _SECONDS = 30.0
+_ASK_SECONDS = 10.0
 _GONE = frozenset({ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD})
 
 
@@ -63,6 +65,7 @@ def reset_state(
     connection = Connection(settings.bootstrap_servers, "driftstream-reset", settings.kafka)
     admin = connection.admin()
     group = settings.group(agent.name)
+    metadata(connection, admin, _ASK_SECONDS)
     try:
         _refuse_while_running(admin, group)
         inputs = _inputs(agent, admin, settings)

@@ -22,6 +22,7 @@ from stream.engine.intake import Intake
 from stream.engine.observer import EngineObserver
 from stream.engine.pace import Pace
 from stream.engine.recovery import POSITIONS, Recovery
+from stream.engine.rights import Rights
 from stream.engine.settings import EngineSettings
 from stream.engine.topology import Topology
 from stream.engine.transaction import Transaction
@@ -62,12 +63,17 @@ class Session:
         self._said: list[Output] = []  # by `hear`, which isn't called again after an abort
         self._looked = 0.0
         group, timeout_ms = settings.group(agent.name), settings.transaction_timeout_ms
+        self._rights = Rights(connection.login, admin, group)
         self._transaction = Transaction(
-            lambda errors: connection.producer(group, timeout_ms, errors), stopping, silence
+            lambda errors: connection.producer(group, timeout_ms, errors),
+            stopping,
+            silence,
+            self._rights,
         )
         self._broadcasts = None
         if topology.broadcasts:
-            self._broadcasts = BroadcastReader(connection.reader(), admin, topology.broadcasts)
+            reader, login = connection.reader(), connection.login
+            self._broadcasts = BroadcastReader(reader, admin, topology.broadcasts, login)
         self._intake = Intake(agent.inputs, settings.prefix, topology.tasks)
         instance = settings.instance_id and f"{settings.instance_id}-{agent.name}"
         self._consumer = connection.group_consumer(
@@ -280,7 +286,7 @@ class Session:
         if error.retriable():
             _log.warning("%s: %s", error.name(), error.str())
             return
-        raise BrokerError(f"cannot consume {message.topic() or 'the input topics'}: {said(error)}")
+        raise self._rights.explain_read(error, message.topic() or "the input topics")
 
     def _raise_from_group(self) -> None:
         error, self._assignment.error = self._assignment.error, None

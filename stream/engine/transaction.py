@@ -14,6 +14,7 @@ from stream.adapters.kafka.codes import FENCED
 from stream.adapters.kafka.log import ClientErrors
 from stream.core.errors import BrokerError, FatalBrokerError
 from stream.core.records import Output
+from stream.engine.rights import Rights
 
 __all__ = ["Transaction", "error_of"]
 
@@ -29,7 +30,7 @@ class Transaction:
     it is answered, or after that for some seconds, once only where the connections broke;
     `silence()` is told each time. A fatal
     error is a FatalBrokerError; after every other, a KafkaException or BrokerError, `abort`
-    must be called.
+    must be called. `rights` explains a refusal.
     """
 
     def __init__(
@@ -37,12 +38,15 @@ class Transaction:
         make: Callable[[ClientErrors], Producer],
         stopping: Callable[[], bool],
         silence: Callable[[], None],
+        rights: Rights,
     ) -> None:
         self._make = make
         self._errors = ClientErrors()
         self._producer = make(self._errors)
         self._stopping = stopping
         self._silence = silence
+        self._rights = rights
+        self._topics: set[str] = set()  # that the open transaction writes to
         self.open = False
 
     @property
@@ -94,8 +98,8 @@ class Transaction:
     ) -> None:
         """Produces one record; waits where the producer's queue is full."""
         if not self.open:
-            self._call(self._producer.begin_transaction)
-            self.open = True
+            self._begin()
+        self._topics.add(topic)
         while True:
             try:
                 self._producer.produce(topic, value, key, partition, headers=list(headers))
@@ -116,8 +120,7 @@ class Transaction:
     def commit(self, offsets: list[TopicPartition], group: Any) -> None:
         """Commits what was produced together with the group's offsets; opens one if need be."""
         if not self.open:
-            self._call(self._producer.begin_transaction)
-            self.open = True
+            self._begin()
         if offsets:
             self._until_answered(lambda seconds: self._send_offsets(offsets, group, seconds))
         self._until_answered(self._producer.commit_transaction)
@@ -185,9 +188,16 @@ class Transaction:
         except KafkaException as error:
             raise self._judged(error) from error
 
-    @staticmethod
-    def _judged(error: KafkaException) -> Exception:
+    def _begin(self) -> None:
+        self._call(self._producer.begin_transaction)
+        self._topics.clear()
+        self.open = True
+
+    def _judged(self, error: KafkaException) -> Exception:
         cause = error_of(error)
+        denied = self._rights.explain(cause, self._topics)
+        if denied is not None:
+            return denied
         if cause.fatal() or cause.code() == FENCED:
             return FatalBrokerError(
                 f"the transactional producer is beyond repair: {cause.str()}. The process ends; "

@@ -14,7 +14,9 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from stream.adapters.kafka.codes import END, said
+from stream.access import Login
+from stream.adapters.kafka.asking import is_passing, read_error
+from stream.adapters.kafka.codes import END
 from stream.adapters.kafka.offsets import Partition, ends
 from stream.core.errors import BrokerError
 
@@ -28,11 +30,14 @@ _PATIENCE_SECONDS = 15.0
 class BroadcastReader:
     """Reads topics whole; `topics` maps a topic's name to its number of partitions.
 
-    The consumer (`Connection.reader`) becomes the reader's own.
+    The consumer (`Connection.reader`) becomes the reader's own; `login` is for what is said of it.
     """
 
-    def __init__(self, consumer: Consumer, admin: AdminClient, topics: Mapping[str, int]) -> None:
+    def __init__(
+        self, consumer: Consumer, admin: AdminClient, topics: Mapping[str, int], login: Login
+    ) -> None:
         self._consumer = consumer
+        self._login = login
         self._admin = admin
         self._positions: dict[Partition, int] = {
             (topic, number): 0 for topic, count in topics.items() for number in range(count)
@@ -53,7 +58,7 @@ class BroadcastReader:
             if time.monotonic() > deadline:
                 self._consumer.assign([TopicPartition(*o, p) for o, p in self._positions.items()])
                 raise BrokerError("the ends of the broadcast topics were not reached in 15 s")
-            news += read_on(self._consumer, reached, _WAIT_SECONDS)
+            news += read_on(self._consumer, reached, _WAIT_SECONDS, self._login)
         self._positions = reached
         return news
 
@@ -62,10 +67,12 @@ class BroadcastReader:
         self._consumer.close()
 
 
-def read_on(consumer: Consumer, positions: dict[Partition, int], seconds: float) -> list[Message]:
+def read_on(
+    consumer: Consumer, positions: dict[Partition, int], seconds: float, login: Login
+) -> list[Message]:
     """What an assigned consumer has now; moves `positions`, past transaction markers too.
 
-    A record's error other than a passing one is a BrokerError.
+    A record's error other than a passing one is a BrokerError, AccessError where it is a right.
     """
     records: list[Message] = []
     for message in consumer.consume(_AT_ONCE, seconds):
@@ -77,6 +84,6 @@ def read_on(consumer: Consumer, positions: dict[Partition, int], seconds: float)
             positions[one] = offset + 1
         elif error.code() == END:
             positions[one] = max(positions[one], offset)
-        elif not error.retriable():
-            raise BrokerError(f"{one[0]} cannot be read: {said(error)}") from KafkaException(error)
+        elif not is_passing(error):
+            raise read_error(login, one[0], error) from KafkaException(error)
     return records

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from stream.access import Login
 from stream.adapters.kafka.codes import said
 from stream.adapters.kafka.log import ClientErrors, kafka_logger
 from stream.core.errors import ConfigError
@@ -47,6 +48,11 @@ class Connection:
     client_id: str
     properties: Mapping[str, Property] = field(default_factory=dict, repr=False)
     errors: ClientErrors = field(default_factory=ClientErrors)
+
+    @property
+    def login(self) -> Login:
+        """Where, how and as whom, for what is said to people."""
+        return Login.of(self.properties, self.bootstrap_servers)
 
     def group_consumer(
         self, group: str, session_timeout_ms: int, instance_id: str, start_from: str

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError, KafkaException
 
-__all__ = ["AUTHENTICATION", "AWAY", "CREDENTIALS", "END", "FENCED", "said"]
+__all__ = ["AUTHENTICATION", "AWAY", "END", "FENCED", "STATE", "said"]
 
 # ruff: noqa: SLF001  # the underscore marks librdkafka's own codes, which have no other name
 END = KafkaError._PARTITION_EOF
 FENCED = KafkaError._FENCED
+STATE = KafkaError._STATE
 AUTHENTICATION = KafkaError._AUTHENTICATION
 AWAY = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE})
-CREDENTIALS = frozenset(
-    {
-        AUTHENTICATION,
-        KafkaError._SSL,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError.UNSUPPORTED_SASL_MECHANISM,
-    }
-)
 
 
 def said(error: BaseException | KafkaError) -> str:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -44,6 +45,86 @@ class _Node(Protocol):
     def resume(self) -> None: ...
     def kill(self) -> None: ...
     def terminate(self) -> None: ...
+    def stop(self) -> None: ...
+    def remove(self) -> None: ...
+    def log_tail(self) -> str: ...
+
+
+class LocalKafka:
+    """Apache Kafka (KRaft) on 127.0.0.1, gone when it is stopped or this process ends, however.
+
+    It runs as Java processes from the Maven Central jars (Java 17 and Maven), else in Docker.
+    With three brokers, topics and internal topics get three replicas, two of them in sync.
+    `data` is a folder to keep (the next start finds it, with the same
+    number of brokers); None is a temporary one, removed by `stop`, or by the next start where
+    this process was killed. `port` is the first broker's,
+    0 any free one. A `quick` one starts in half the time and stays slower under load: for tests.
+    `properties` are added to every broker's server properties.
+
+    `start` raises KafkaUnavailableError where neither way is open, naming what is missing of
+    each, and BrokerError with the end of the broker's log where it does not get ready.
+    """
+
+    def __init__(
+        self,
+        brokers: int = 1,
+        *,
+        data: Path | None = None,
+        port: int = 0,
+        heap_mb: int = 512,
+        quick: bool = False,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        if brokers not in (1, 3):
+            raise BrokerError(f"a local Kafka has 1 or 3 brokers, not {brokers}")
+        self._brokers = brokers
+        self._data = data
+        self._port = port
+        self._jvm = ("-Xms128m", f"-Xmx{heap_mb}m", *(_QUICK if quick else ()))
+        self._properties = dict(properties or {})
+        self._leases: list[PortLease] = []
+        self._plans: tuple[NodePlan, ...] = ()
+        self._nodes: list[_Node] = []
+        self._temporary: TemporaryFolder | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """All brokers' addresses, as clients take them."""
+        if not self._plans:
+            raise BrokerError("the local Kafka is not started: call start() first")
+        return ",".join(f"127.0.0.1:{plan.port}" for plan in self._plans)
+
+    def start(self) -> None:
+        """Starts all brokers and returns when each of them answers and knows the others."""
+        if self._nodes:
+            return
+        runs_java = _choose_java()
+        if self._data is not None and not runs_java:
+            raise KafkaUnavailableError("a data folder to keep needs Java 17 and Maven, not Docker")
+        atexit.register(self.stop)
+        with ExitStack() as undo:  # Ctrl-C too: no process or port may stay behind
+            undo.callback(self.stop)
+            self._make_nodes(runs_java=runs_java)
+            with ThreadPoolExecutor(len(self._nodes)) as pool:
+                list(pool.map(lambda node: node.prepare(), self._nodes))
+            for node in self._nodes:
+                node.start()
+            for plan in self._plans:
+                self._await_ready(plan, self._plans)
+            undo.pop_all()
+
     def stop(self) -> None: ...
     def remove(self) -> None: ...
     def log_tail(self) -> str: ...

@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaError
 
-from stream.adapters.kafka.codes import AWAY, CREDENTIALS, END
+from stream.access import is_refused
+from stream.adapters.kafka.codes import AWAY, END
 
 __all__ = ["ClientErrors", "Throttle", "kafka_logger"]
 
@@ -64,12 +65,14 @@ class Throttle(logging.Filter):
 class ClientErrors:
     """An `error_cb` that logs errors in words and remembers whether the brokers are away.
 
-    `breaks` counts the connections that broke.
+    `breaks` counts the connections that broke. `refused` is the last refusal of credentials or
+    certificates.
     """
 
     def __init__(self) -> None:
         self.away = False
         self.breaks = 0
+        self.refused: KafkaError | None = None
 
     def __call__(self, error: KafkaError) -> None:
         """Takes one client-level error in; never raises."""
@@ -77,8 +80,9 @@ class ClientErrors:
         if code in AWAY:
             self.away = True
             self.breaks += 1
-        if code in CREDENTIALS:
+        if is_refused(code):
             self.away = True
+            self.refused = error
             kafka_logger().error(
                 "%s: Kafka refused the connection: %s. Check security.protocol, the SASL "
                 "mechanism, user and password, and the CA certificate in the kafka settings",

@@ -16,7 +16,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     TopicMetadata,
 )
 
+from stream.adapters.kafka.asking import metadata
 from stream.adapters.kafka.clients import Connection, Property
+from stream.adapters.kafka.codes import said
 from stream.core.errors import BrokerError, TopicError
 from stream.topics import TOPICS, PartitionRule, Topic, partition_count, real_name
 
@@ -79,18 +81,19 @@ def ensure_topics(
     where librdkafka refuses a setting of `admin_conf`.
     """
     deadline = time.monotonic() + timeout_s
-    admin = _admin(admin_conf)
+    ours = _connection(admin_conf)
+    admin = ours.admin()
     if embedded:
         names = {t.name: real_name(prefix, t.name) for t in topics}
         return Ensured({key: _made_up(admin, name, deadline) for key, name in names.items()})
-    present, brokers = _present(admin, prefix, topics, deadline)
+    present, brokers = _present(ours, admin, prefix, topics, deadline)
     counts = _wanted_counts(topics, present, prefix, source_partitions, partials_partitions)
     missing = [t for t in topics if t.name not in present]
     created: tuple[str, ...] = ()
     if missing:
         replicas = replication or min(_DEFAULT_REPLICATION, brokers)
-        created = _create(admin, prefix, missing, counts, replicas, deadline)
-        present = _appeared(admin, prefix, topics, deadline)
+        created = _create(ours, admin, prefix, missing, counts, replicas, deadline)
+        present = _appeared(ours, admin, prefix, topics, deadline)
         # Another process may have created some meanwhile, with settings of its own.
         counts = _wanted_counts(topics, present, prefix, source_partitions, partials_partitions)
     older = [t for t in topics if real_name(prefix, t.name) not in created]
@@ -105,8 +108,9 @@ def describe_topics(
 ) -> tuple[Existing, ...]:
     """Those of the topics that exist, as they are; raises BrokerError without an answer."""
     deadline = time.monotonic() + timeout_s
-    admin = _admin(admin_conf)
-    present, _ = _present(admin, prefix, topics, deadline)
+    ours = _connection(admin_conf)
+    admin = ours.admin()
+    present, _ = _present(ours, admin, prefix, topics, deadline)
     found = [t for t in topics if t.name in present]
     configs = _configs(admin, [real_name(prefix, t.name) for t in found], deadline)
     return tuple(
@@ -121,9 +125,9 @@ def describe_topics(
     )
 
 
-def _admin(admin_conf: Mapping[str, Property]) -> AdminClient:
+def _connection(admin_conf: Mapping[str, Property]) -> Connection:
     servers = str(admin_conf.get("bootstrap.servers", ""))
-    return Connection(servers, "driftstream-topics", admin_conf).admin()
+    return Connection(servers, "driftstream-topics", admin_conf)
 
 
 def _left(deadline: float) -> float:
@@ -131,19 +135,15 @@ def _left(deadline: float) -> float:
 
 
 def _present(
-    admin: AdminClient, prefix: str, topics: Sequence[Topic], deadline: float
+    ours: Connection, admin: AdminClient, prefix: str, topics: Sequence[Topic], deadline: float
 ) -> tuple[dict[str, TopicMetadata], int]:
     """The metadata of those topics that exist, by logical name, and the number of brokers."""
-    try:
-        cluster = admin.list_topics(timeout=_left(deadline))
-    except KafkaException as failed:
-        admin.poll(0)  # a refused password or certificate is told to the callbacks only
-        raise BrokerError(f"cannot list the cluster's topics: {_said(failed)}") from failed
+    cluster = metadata(ours, admin, _left(deadline))
     present = {}
     for each in topics:
-        metadata = cluster.topics.get(real_name(prefix, each.name))
-        if metadata is not None and metadata.error is None:
-            present[each.name] = metadata
+        known = cluster.topics.get(real_name(prefix, each.name))
+        if known is not None and known.error is None:
+            present[each.name] = known
     return present, len(cluster.brokers)
 
 
@@ -151,11 +151,11 @@ def _made_up(admin: AdminClient, name: str, deadline: float) -> int:
     """The partitions of a topic that the embedded cluster creates when it is asked for it."""
     while True:
         try:
-            metadata = admin.list_topics(name, timeout=_left(deadline)).topics[name]
+            known = admin.list_topics(name, timeout=_left(deadline)).topics[name]
         except KafkaException as failed:
-            raise BrokerError(f"the embedded broker does not answer: {_said(failed)}") from failed
-        if metadata.error is None and metadata.partitions:
-            return len(metadata.partitions)
+            raise BrokerError(f"the embedded broker does not answer: {said(failed)}") from failed
+        if known.error is None and known.partitions:
+            return len(known.partitions)
         if time.monotonic() > deadline:
             raise BrokerError(f"the embedded broker did not make up the topic {name}")
         time.sleep(_POLL_S)
@@ -201,6 +201,7 @@ def _wanted_counts(
 
 
 def _create(
+    ours: Connection,
     admin: AdminClient,
     prefix: str,
     missing: Sequence[Topic],
@@ -224,30 +225,35 @@ def _create(
             done.result(_left(deadline))
             created.append(name)
         except KafkaException as failed:
-            if failed.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                problems.append(f"{name}: {_said(failed)}")
+            if failed.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                problems.append(ours.login.denial("Create, or Describe,", f"topic {name}"))
+            elif failed.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                problems.append(f"{name}: {failed.args[0].name()}: {said(failed)}")
         except TimeoutError:
             problems.append(f"{name}: no answer in time")
     if problems:
         raise TopicError(
-            "topics are missing and cannot be created:\n  "
+            "topics are missing (or hidden from this user) and cannot be created:\n  "
             + "\n  ".join(problems)
-            + "\nCreate them as docs/topics.md says, or give this user the right to."
+            + "\nCreate them: `driftstream topics create` as a user who may, or docs/topics.md."
         )
     return tuple(created)
 
 
 def _appeared(
-    admin: AdminClient, prefix: str, topics: Sequence[Topic], deadline: float
+    ours: Connection, admin: AdminClient, prefix: str, topics: Sequence[Topic], deadline: float
 ) -> dict[str, TopicMetadata]:
     """The topics' metadata once all of them are known to the broker that answers."""
     while True:
-        present, _ = _present(admin, prefix, topics, deadline)
+        present, _ = _present(ours, admin, prefix, topics, deadline)
         if len(present) == len(topics):
             return present
         if time.monotonic() > deadline:
             names = [real_name(prefix, t.name) for t in topics if t.name not in present]
-            raise BrokerError(f"were created but did not appear in time: {', '.join(names)}")
+            raise BrokerError(
+                f"these topics are there, and {ours.login.whom} cannot see them (may it Describe "
+                f"them?): {', '.join(names)}"
+            )
         time.sleep(_POLL_S)
 
 
@@ -281,20 +287,13 @@ def _configs(
         except KafkaException as failed:
             if failed.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 continue
-            raise BrokerError(
-                f"cannot read {resource.name}'s settings: {_said(failed)}"
-            ) from failed
+            raise BrokerError(f"cannot read {resource.name}'s settings: {said(failed)}") from failed
         found[resource.name] = {e.name: e.value for e in entries.values() if e.value is not None}
     return found
 
 
 def _replicas(partition: PartitionMetadata) -> int:
     return len(partition.replicas)
-
-
-def _said(failed: KafkaException) -> str:
-    error = failed.args[0]
-    return f"{error.name()}: {error.str()}" if isinstance(error, KafkaError) else str(failed)
 
 
 _TABLE = frozenset(each.name for each in TOPICS)
