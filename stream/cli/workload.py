@@ -25,7 +25,7 @@ from stream.workload.models import MODELS
 from stream.workload.plan import TIMES
 from stream.workload.records import SOURCES
 
-__all__ = ["load_workload", "worker_settings"]
+__all__ = ["load_workload", "make_topics", "produce", "worker_settings"]
 
 _SECONDS = 60.0
 _FAST = {"linger.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 200_000}
@@ -43,9 +43,9 @@ def load_workload(settings: Settings, plan: Plan, *, as_json: bool) -> Workload:
             "it must be in the past; give an earlier --start"
         )
     made = workload(plan)
-    _topics(settings, plan)
+    make_topics(settings, plan)
     for records in (made.setup, made.records):  # rows are read once what they are judged by is
-        _produce(settings, records)
+        produce(settings, records)
     _tell(settings, made, as_json=as_json)
     return made
 
@@ -56,7 +56,8 @@ def worker_settings(settings: Settings) -> dict[str, str]:
     return {f"DRIFTSTREAM_{name.upper()}": value for name, value in named.items()}
 
 
-def _topics(settings: Settings, plan: Plan) -> None:
+def make_topics(settings: Settings, plan: Plan) -> None:
+    """Makes all topics for a workload; TopicError where one is there already."""
     names = [real_name(settings.topic_prefix, topic.name) for topic in TOPICS]
     counts = partition_counts(connection(settings, "workload").admin(), names)
     if any(counts.values()):
@@ -81,7 +82,7 @@ def _kept(topic: Topic) -> Topic:
     return replace(topic, retention_ms=None, settings=MappingProxyType(own))
 
 
-def _produce(settings: Settings, records: Sequence[Produced]) -> None:
+def produce(settings: Settings, records: Sequence[Produced]) -> None:
     """Every record in its place, in order; BrokerError where one isn't acknowledged."""
     failures: list[str] = []
 
