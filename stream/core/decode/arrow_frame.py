@@ -34,7 +34,9 @@ _extent = struct.Struct("<qq").unpack_from
 class Frame(NamedTuple):
     """Where the schema message ends (its bytes tell streams of one schema), and what follows.
 
-    `room` is how many bytes the record may take once unpacked.
+    `room` is how many bytes the record may take once unpacked. The body of the one batch, where
+    there is just one and it comes last and as it is, lies from `body_start` to `body_end`; of
+    others both are 0.
     """
 
     schema_end: int
@@ -42,6 +44,8 @@ class Frame(NamedTuple):
     rows: int
     dictionary_bytes: int
     room: int
+    body_start: int = 0
+    body_end: int = 0
 
 
 class _Message(NamedTuple):
@@ -63,7 +67,7 @@ def frame_of(value: bytes, limits: DecodeLimits) -> Frame:
 
 def _walk(value: bytes, limits: DecodeLimits) -> Frame:
     room = min(limits.max_unpacked_bytes, max(_MIN_ROOM, _MAX_RATIO * len(value)))
-    at = schema_end = batches = unpacked = rows = dictionaries = 0
+    at = schema_end = batches = unpacked = rows = dictionaries = start = end = 0
     for number in range(_MAX_MESSAGES):
         if at == len(value):
             break
@@ -76,6 +80,7 @@ def _walk(value: bytes, limits: DecodeLimits) -> Frame:
         metadata = value[at + 8 : body]
         message = _kept(metadata) if size <= _MAX_KEPT_BYTES else _parsed(metadata)
         at = body + message.body
+        start, end = (0, 0) if message.packed or message.kind != _BATCH else (body, at)
         if at > len(value):
             raise _broken("is cut short")
         if (message.kind == _SCHEMA) != (number == 0):
@@ -99,7 +104,9 @@ def _walk(value: bytes, limits: DecodeLimits) -> Frame:
         raise RefusedError(Reason.OVERSIZED, f"Arrow stream: over {_MAX_MESSAGES} messages")
     if not schema_end:
         raise _broken("holds no schema")
-    return Frame(schema_end, batches, rows, dictionaries, room)
+    if batches > 1:
+        start = end = 0
+    return Frame(schema_end, batches, rows, dictionaries, room, start, end)
 
 
 def _unpacked(value: bytes, body: int, packed: tuple[tuple[int, int], ...]) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from stream.core.decode.arrow_alike import Alike, Mold
 from stream.core.decode.arrow_frame import Frame, frame_of
 from stream.core.decode.arrow_layout import Layout, label_layout_of, layout_of
 from stream.core.decode.fields import RefusedError, said
@@ -78,6 +79,7 @@ class ArrowStreams:
         self._limits = limits
         self._layout_of = label_layout_of if labels else layout_of
         self._layouts: OrderedDict[bytes, Layout] = OrderedDict()
+        self._alike = Alike()
 
     def groups(
         self,
@@ -91,12 +93,34 @@ class ArrowStreams:
         The other columns are the slice's; event times are still to be read.
         """
         found: dict[tuple[bytes, int], _Parts] = {}
+        alike: dict[tuple[Mold, int], list[int]] = {}
         for i in record.tolist():
+            mold = self._alike.mold(values[i])
+            if mold is not None:
+                alike.setdefault((mold, int(carries[i])), []).append(i)
+                continue
+            self._try(values[i], i, carries, found, rejected)
+        stacks = []
+        for (mold, _), places in alike.items():
             try:
-                self._open(values[i], i, int(carries[i]), found)
-            except RefusedError as error:
-                rejected.append(Rejected(i, *error.refusal))
-        return [_group(parts, carries) for parts in found.values()]
+                stacks.append(_stack(mold, values, places, carries))
+            except _BROKEN:  # an index beyond its dictionary: each record on its own then
+                for i in places:
+                    self._try(values[i], i, carries, found, rejected)
+        return [*stacks, *(_group(parts, carries) for parts in found.values())]
+
+    def _try(
+        self,
+        value: bytes,
+        record: int,
+        carries: npt.NDArray[np.uint8],
+        found: dict[tuple[bytes, int], _Parts],
+        rejected: list[Rejected],
+    ) -> None:
+        try:
+            self._open(value, record, int(carries[record]), found)
+        except RefusedError as error:
+            rejected.append(Rejected(record, *error.refusal))
 
     def _open(
         self, value: bytes, record: int, carries: int, groups: dict[tuple[bytes, int], _Parts]
@@ -126,6 +150,7 @@ class ArrowStreams:
             parts.records.append(record)
             parts.firsts.append(first)
             first += batch.num_rows
+        self._alike.note(value, frame, batches[0], layout)
 
     def _layout(self, key: bytes, schema: Any) -> Layout:
         layout = self._layouts.get(key)
@@ -149,6 +174,23 @@ def _group(parts: _Parts, carries: npt.NDArray[np.uint8]) -> Group:
         table=pa.Table.from_batches(parts.batches),
         record=record,
         row=row,
+        event_time_ms=np.zeros(len(record), dtype=np.int64),
+        carries=carries[record],
+    )
+
+
+def _stack(
+    mold: Mold, values: Sequence[Any], places: list[int], carries: npt.NDArray[np.uint8]
+) -> Group:
+    """The rows of records that fit a mold. Raises what pyarrow does."""
+    batch = mold.stacked([values[i] for i in places])
+    batch.validate(full=True)
+    record = np.repeat(np.array(places, dtype=np.int32), mold.rows)
+    return Group(
+        layout=mold.layout,
+        table=pa.Table.from_batches([batch]),
+        record=record,
+        row=np.tile(np.arange(mold.rows, dtype=np.int32), len(places)),
         event_time_ms=np.zeros(len(record), dtype=np.int64),
         carries=carries[record],
     )
