@@ -14,26 +14,27 @@ from pathlib import Path
 import pytest
 
 _BROKER = """
-import sys, time
+import sys
 from confluent_kafka import Producer
 producer = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "mock:0", "log_level": 3})
 [broker] = producer.list_topics(timeout=10).brokers.values()
 print(f"{broker.host}:{broker.port}", flush=True)
-time.sleep(600)
+sys.stdin.read()
 """
 _WORKER = """
-import sys, threading, time
+import sys, threading
 from stream.cli.logs import configure_logs
 from stream.client import PredictionLogger
 from stream.settings import load_settings
 from stream.worker import run_worker
 configure_logs("info", "text")
 options = {"bootstrap_servers": sys.argv[1], "sources": "predictions", "http_port": "0"}
+never = threading.Event()
 def produce():
     with PredictionLogger(model="m", bootstrap_servers=sys.argv[1], exit_seconds=0.1) as logger:
         for row in range(10_000):
             logger.log(features={"x": row})
-            time.sleep(0.005)
+            never.wait(0.005)
 threading.Thread(target=produce, daemon=True).start()
 run_worker(load_settings(options, environ={}), embedded=True)
 """
@@ -61,7 +62,8 @@ class _Started:
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[_Started]:
     log = tmp_path / "worker.log"
-    broker = subprocess.Popen([sys.executable, "-c", _BROKER], stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE  # the broker lives for as long as its standard input is open
+    broker = subprocess.Popen([sys.executable, "-c", _BROKER], stdin=pipe, stdout=pipe, text=True)
     assert broker.stdout is not None
     address = broker.stdout.readline().strip()
     with log.open("w") as file:

@@ -8,58 +8,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from prometheus_client import generate_latest
 
 from stream.adapters.metrics import Metrics
-from stream.agents.detect.observer import DetectObserver
-from stream.agents.observe.observer import ObserveObserver
 from stream.core.errors import Reason
 from stream.core.records import ModelKey
-from stream.core.specs import Severity
-from stream.engine.observer import EngineObserver
-
-_CREDIT = ModelKey("credit", "3")
-
-
-def _text(metrics: Metrics) -> str:
-    return generate_latest(metrics.registry).decode()
-
-
-def _filled() -> Metrics:
-    metrics = Metrics(now=lambda: 100.0)
-    engine: EngineObserver = metrics.engine
-    engine.consumed("observe", "predictions", 5)
-    engine.committed("observe", 0.01)
-    engine.aborted("observe", "error")
-    engine.restored("observe", 2, 10, 0.5)
-    engine.assigned("observe", 2)
-    engine.lag("observe", "predictions", 7)
-    engine.paused("observe", 1)
-    engine.ready("observe", ready=True)
-    observe: ObserveObserver = metrics.observe
-    observe.rows("predictions", 5)
-    observe.late(1)
-    observe.rejected(Reason.BAD_ID, 2)
-    observe.astray("predictions", 1)
-    observe.watermark("predictions", 90_000)
-    observe.invalid(1)
-    observe.refused_profile()
-    detect: DetectObserver = metrics.detect
-    detect.window_closed(_CREDIT, scored=True, drift_share=0.25)
-    detect.feature_scores(_CREDIT, "psi", {"age": 0.3, "income": 0.1})
-    detect.incidents_open("drift", Severity.WARNING, 1)
-    detect.moved(3)
-    detect.refused("monitors")
-    return metrics
-
-
-def filled_text() -> str:
-    """The page of a worker in which something of every kind has happened."""
-    return _text(_filled())
+from tests.metrics_page import CREDIT, filled, text_of
 
 
 def test_known_series_start_at_zero() -> None:
-    text = _text(Metrics())
+    text = text_of(Metrics())
     for reason in Reason:
         assert f'driftstream_rows_rejected_total{{reason="{reason.value}"}} 0.0' in text
     assert 'driftstream_windows_closed_total{scored="true"} 0.0' in text
@@ -69,7 +26,7 @@ def test_known_series_start_at_zero() -> None:
 
 
 def test_values_are_told() -> None:
-    text = _text(_filled())
+    text = text_of(filled())
     for line in (
         'driftstream_records_consumed_total{agent="observe",topic="predictions"} 5.0',
         'driftstream_lag_records{agent="observe",topic="predictions"} 7.0',
@@ -85,11 +42,11 @@ def test_values_are_told() -> None:
 
 def test_only_the_highest_features_have_series_and_old_ones_go() -> None:
     metrics = Metrics(top_features=2)
-    metrics.detect.window_closed(_CREDIT, scored=True, drift_share=0.1)
-    metrics.detect.feature_scores(_CREDIT, "psi", {"a": 0.1, "b": 0.5, "c": 0.3})
-    assert 'feature="a"' not in _text(metrics)
-    metrics.detect.feature_scores(_CREDIT, "psi", {"a": 0.9, "b": 0.5, "c": 0.3})
-    text = _text(metrics)
+    metrics.detect.window_closed(CREDIT, scored=True, drift_share=0.1)
+    metrics.detect.feature_scores(CREDIT, "psi", {"a": 0.1, "b": 0.5, "c": 0.3})
+    assert 'feature="a"' not in text_of(metrics)
+    metrics.detect.feature_scores(CREDIT, "psi", {"a": 0.9, "b": 0.5, "c": 0.3})
+    text = text_of(metrics)
     assert 'feature="a"' in text
     assert 'feature="c"' not in text
 
@@ -97,9 +54,9 @@ def test_only_the_highest_features_have_series_and_old_ones_go() -> None:
 def test_a_score_that_decides_no_more_loses_its_series() -> None:
     metrics = Metrics()
     for score in ("psi", "js", "js"):
-        metrics.detect.window_closed(_CREDIT, scored=True, drift_share=0.1)
-        metrics.detect.feature_scores(_CREDIT, score, {"a": 0.1})
-    text = _text(metrics)
+        metrics.detect.window_closed(CREDIT, scored=True, drift_share=0.1)
+        metrics.detect.feature_scores(CREDIT, score, {"a": 0.1})
+    text = text_of(metrics)
     assert 'score="js"' in text
     assert 'score="psi"' not in text
 
@@ -108,7 +65,7 @@ def test_models_with_series_are_bounded() -> None:
     metrics = Metrics(models=3)
     for number in range(10):
         metrics.detect.window_closed(ModelKey(f"m{number}", ""), scored=True, drift_share=0.0)
-    text = _text(metrics)
+    text = text_of(metrics)
     assert text.count("driftstream_drift_share_ratio{") == 3
     assert "driftstream_models_without_series_total 7.0" in text
     assert 'driftstream_windows_closed_total{scored="true"} 10.0' in text
@@ -122,7 +79,7 @@ def test_promtool_finds_nothing_to_say() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian's package prometheus has it)")
-    text = _text(_filled())
+    text = text_of(filled())
     checked = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
@@ -133,6 +90,6 @@ def test_promtool_finds_nothing_to_say() -> None:
 
 def test_every_metric_is_documented() -> None:
     page = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text()
-    told = re.findall(r"^# TYPE (driftstream_\w+)", _text(_filled()), re.MULTILINE)
+    told = re.findall(r"^# TYPE (driftstream_\w+)", text_of(filled()), re.MULTILINE)
     assert told
     assert [name for name in told if f"`{name}`" not in page] == []

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.test_metrics import filled_text
+from tests.metrics_page import filled, text_of
 
 ROOT = Path(__file__).parents[1]
 RULES = ROOT / "k8s" / "prometheus-rules.yml"
@@ -56,7 +56,7 @@ def test_no_alert_is_left_out_of_these_tests() -> None:
 
 def test_rules_are_about_series_that_a_worker_exports() -> None:
     exported: dict[str, list[str]] = {}
-    for line in filled_text().splitlines():
+    for line in text_of(filled()).splitlines():
         series = re.match(r"(driftstream_\w+)(?:\{(.*)\})? ", line)
         if series is not None:
             exported.setdefault(series[1], []).append(series[2] or "")

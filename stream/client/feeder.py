@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from stream.access import Login
 from stream.client.buffer import Buffer, Entry
 from stream.client.notices import LIBRDKAFKA_LOG, Notices
 from stream.client.options import Options, refusal
@@ -19,6 +20,7 @@ __all__ = ["Counters", "Feeder", "Packer", "Record"]
 _IDLE_SECONDS = 0.5  # how long the thread sleeps where nothing is to be sent or heard of
 _POLL_SECONDS = 0.02
 _RETRY_SECONDS = 0.5
+_AGAIN_SECONDS = 3.0  # between producers, where one after another is beyond repair
 _TURN_ROWS = 500  # between two polls, which let the callers' threads run
 _GIVEN_UP = KafkaError(KafkaError._PURGE_QUEUE)  # noqa: SLF001  # public, in spite of its name
 
@@ -65,6 +67,7 @@ class Feeder:
 
     def __init__(self, options: Options, packer: Packer) -> None:
         self._options = options
+        self._login = Login.of(options.kafka, str(options.kafka["bootstrap.servers"]))
         self._packer = packer
         self.notices = Notices()
         self.buffer: Buffer[Any] = Buffer(
@@ -146,6 +149,9 @@ class Feeder:
         while not self._is_done():
             try:
                 self._turn(producer)
+            except KafkaException as fault:  # a fatal error comes out of poll
+                self._hear_error(fault.args[0])
+                self._wait_in_vain()
             except Exception as fault:  # noqa: BLE001  # librdkafka runs users' callbacks (statistics,
                 # tokens) within poll: what they raise must not end the thread that sends rows
                 self.notices.warn("fault", f"{self._options.topic}: {fault!r}")
@@ -184,6 +190,12 @@ class Feeder:
         with self._settled:
             self._settled.wait(seconds)
 
+    def _wait_in_vain(self) -> None:
+        """Lets some seconds pass in which nothing can be sent, fewer where it is to end."""
+        limit = time.monotonic() + _AGAIN_SECONDS
+        while time.monotonic() < limit and not self._is_done():
+            self._pause(_POLL_SECONDS)
+
     def _send_due(self, producer: Producer) -> bool:
         room = self._options.outstanding_rows - self._outstanding
         if room <= 0:
@@ -201,15 +213,13 @@ class Feeder:
         return True
 
     def _pack(self, entries: Sequence[Entry[Any]]) -> list[Record]:
-        rows = sum(entry.rows for entry in entries)
+        records: list[Record] = []
         try:
             records = self._packer.pack(entries)
-        except Exception:
-            self._failed += rows
-            raise
-        lost = rows - sum(record.rows for record in records)
-        if lost:
+        finally:  # what cannot be packed at all has failed too
+            lost = sum(e.rows for e in entries) - sum(record.rows for record in records)
             self._failed += lost
+        if lost:
             self.notices.warn("size", f"{self._options.topic}: {lost} rows are too large to send")
         return records
 
@@ -257,12 +267,15 @@ class Feeder:
 
     def _lose(self, rows: int, error: KafkaError) -> None:
         self._failed += rows
-        topic = self._options.topic
-        self.notices.warn(error.name(), f"{topic}: {rows} rows were not delivered: {error.str()}")
+        said = f"{rows} rows were not delivered: {self._explained(error)}"
+        self.notices.warn(error.name(), f"{self._options.topic}: {said}")
 
     def _hear_error(self, error: KafkaError) -> None:
         self._broken = self._broken or error.fatal()
-        self.notices.warn(error.name(), f"{self._options.topic}: {error.str()}")
+        self.notices.warn(error.name(), f"{self._options.topic}: {self._explained(error)}")
+
+    def _explained(self, error: KafkaError) -> str:
+        return self._login.explained(error.code(), error.str(), self._options.topic, "Write")
 
     def _give_up(self, producer: Producer) -> None:
         lost = self.gave_up = self.counters.buffered

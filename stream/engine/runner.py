@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -131,11 +132,10 @@ class Runner:
             stop.is_set,
             lambda: self._say_ready(False),
         )
-        try:
+        with ExitStack() as undo:  # its clients must not outlive a beginning that failed
+            undo.callback(session.close)
             session.begin()
-        except Exception:  # of whatever kind: its clients must not outlive it; raised again
-            session.close()
-            raise
+            undo.pop_all()
         return session
 
     def _count(self, session: Session, error: Exception) -> None:
