@@ -22,7 +22,10 @@ _MODEL = ["model", "version"]
 
 @dataclass(frozen=True)
 class Rules:
-    """What is decided by. `horizon_ms` is by model; numbers are labels of regressions."""
+    """What is decided by. `horizon_ms` is by model.
+
+    With `numbers` a text is a label of the wrong kind, with `only` what is none of these classes.
+    """
 
     pane_ms: int
     out_of_orderness_ms: int
@@ -30,6 +33,7 @@ class Rules:
     early_ms: int
     horizon_ms: Mapping[str, int]
     numbers: bool = False
+    only: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,14 @@ class Joined:
 
 
 def value_of(scalar: object, *, number: bool) -> float | str | None:
-    """A label or prediction as its class, or as a number; None of nothing."""
+    """A label or prediction as its class, or as a number where it is one; None of nothing."""
     if scalar is None or scalar != scalar:
         return None
     if number:
-        return float(str(scalar))
+        try:
+            return float(str(scalar))
+        except ValueError:
+            return str(scalar)
     if isinstance(scalar, str):
         return scalar
     as_number = float(str(int(scalar) if isinstance(scalar, bool) else scalar))
@@ -128,7 +135,9 @@ def _outcome(own: pd.DataFrame, rules: Rules, events: Counter[str]) -> dict[str,
     pane_ms = out = 0
     for pair in own.to_dict("records"):
         value = value_of(pair["label"], number=rules.numbers)
-        if found is None:
+        if value is not None and _is_wrong(value, rules):
+            events["wrong_label"] += 1
+        elif found is None:
             if value is None:
                 events["null_first"] += 1
                 continue
@@ -146,6 +155,13 @@ def _outcome(own: pd.DataFrame, rules: Rules, events: Counter[str]) -> dict[str,
             out += in_force is not None
             in_force = value
     return None if found is None else {**found, "out": out, "label": in_force}
+
+
+def _is_wrong(value: float | str, rules: Rules) -> bool:
+    """Whether a label goes to the dead letters when it meets a prediction, and does nothing."""
+    return isinstance(value, str) and (
+        rules.numbers or (bool(rules.only) and value not in rules.only)
+    )
 
 
 @dataclass(frozen=True)

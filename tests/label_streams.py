@@ -23,12 +23,12 @@ SLACK, SKEW, EARLY = 500, 3_000, 2_000
 MODELS = (ModelKey("credit", "3"), ModelKey("credit", "4"), ModelKey("fraud", ""))
 HORIZON = {"credit": 4_000, "fraud": 1_500}
 VALUES: dict[str, tuple[list[Any], list[Any]]] = {  # predictions and labels, by kind
-    "binary": ([0, 1, "1", True], [0, 1, "1", 1.0, True, 0.0, "0", None]),
+    "binary": ([0, 1, "1", True], [0, 1, 0, 1, "1", 1.0, True, 0.0, "0", None, "maybe", 7]),
     "multiclass": (
         ["cat", "dog", "eel", "newt", None],
         ["cat", "dog", "eel", "dog", "fox", 7, "7", 7.0, None],
     ),
-    "regression": ([0.5, 2, -3.25, 10.125], [0, 0.5, 1, 1.0, 2.5, -4, "1", None]),
+    "regression": ([0.5, 2, -3.25, 10.125], [0, 0.5, 1, 1.0, 2.5, -4, "1", None, "none"]),
 }
 
 _INT = ["partition", "offset", "kafka_ms", "event_ms"]

@@ -218,7 +218,8 @@ def test_windows_are_what_pandas_makes_of_the_topics(
 ) -> None:
     reading, made = case
     min_rows = min_rows if shape == "tumbling" else 1
-    rules = replace(DESIGN, numbers=reading == "regression")
+    classes = frozenset(CLASSES["binary"]) if KIND[reading] == "binary" else frozenset[str]()
+    rules = replace(DESIGN, numbers=reading == "regression", only=classes)
     joined = join(made.predictions, made.labels, rules)
     deployment = deployed(reading, shape, min_rows)
     straight = run(Random(1), made.queues, deployment, longest=1, lazy=0.0)

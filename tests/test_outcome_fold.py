@@ -134,14 +134,6 @@ def test_labels_that_cannot_be_are_returned_with_a_reason() -> None:
     assert {(g.model, g.segment): g.rows for g in groups}[OTHER, ""] == 1
 
 
-def test_a_refused_label_that_is_corrected_is_refused_once() -> None:
-    fold = OutcomeFold(PANE)
-    (refused,) = fold.add(outcomes(["maybe"]), COHORTS)
-    assert refused.place.tolist() == [0]
-    assert not fold.add(outcomes(["maybe", 1], change=[Change.OUT, Change.IN]), COHORTS)
-    assert {(g.kind, g.segment): g.rows for g in fold.take()}[Kind.CORRECTION, ""] == 1
-
-
 def _sum(vector: Int64s, form: Form) -> Fraction:
     return Fraction(exact(vector), 1 << form.bits)
 

@@ -113,6 +113,22 @@ class LabelSpec:
         same = (ascending[place] == bits) & (self.bits[order[place], 0] == form)
         return np.where(same, order[place], -1)
 
+    def reads(
+        self, form: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]
+    ) -> npt.NDArray[np.bool_]:
+        """Whether each value (n,) can be a label of the model: null always can.
+
+        A text is no label of REGRESSION, and of BINARY only the two classes are.
+        """
+        good = np.ones(len(form), dtype=np.bool_)
+        if self.kind is LabelKind.REGRESSION:
+            np.not_equal(form, Form.TEXT, out=good)
+        elif self.kind is LabelKind.BINARY:
+            np.equal(form, Form.NULL, out=good)
+            for known, value in self.bits.tolist():
+                good |= (bits == value) & (form == known)
+        return good
+
 
 def label_spec(profile: Profile | None, rule: LabelRule) -> LabelSpec | None:
     """How a model's labels are read; None where they aren't wanted or nothing says how.

@@ -92,6 +92,7 @@ class Change(IntEnum):
     FIRST = 0  # the first label of its prediction: it is counted
     OUT = 1  # a corrected or retracted one is taken out …
     IN = 2  # … and what takes its place put in
+    REFUSED = 3  # nothing: the label can't be of its model's kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ class Outcomes:
     code        (n,) int32     of the prediction (`PredictionRows.code`)
     value       (n,) float64   of the prediction (`PredictionRows.value`)
     form, bits  (n,) uint8, uint64   of the label; never Form.NULL
-    time_ms     (n,) int64     max of both rows' effective times, at the first outcome: its pane
+    time_ms     (n,) int64     max of both rows' effective times, at the first outcome: its pane;
+                               of a refused label its own effective time
     delay_ms    (n,) int64     the first label's effective time less the prediction's, at least 0
     change      (n,) uint8     `Change`
     late        (n,) bool      the label was late; False where `change` isn't FIRST

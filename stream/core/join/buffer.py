@@ -16,7 +16,7 @@ from stream.core.join.journal import Journal
 from stream.core.join.keep import Keeper
 from stream.core.join.layout import PENDING, Rows, Slots
 from stream.core.join.match import match
-from stream.core.join.settle import Met, settle
+from stream.core.join.settle import Met, refuse, settle
 from stream.core.join.splice import part_of, splice
 from stream.core.join.table import Table
 from stream.core.join.wait import WaitingRoom
@@ -227,6 +227,13 @@ class JoinBuffer:
             late=labels.late.take(who),
             offset=labels.offset.take(who),
         )
+        good = self._cohorts.reads(rows["cohort"], met.form, met.bits)
+        if good.all():
+            return self._settled(met, tally)
+        right, wrong = met[np.flatnonzero(good)], met[np.flatnonzero(~good)]
+        return splice(([self._settled(right, tally)] if len(right) else []) + [refuse(wrong)])
+
+    def _settled(self, met: Met, tally: Tally) -> Outcomes:
         settled = settle(met, self._rules.pane_ms, tally)
         self._pending.write(settled.slot, settled.row)
         self._pending.touch(self._pending.arena.task_of(settled.slot), settled.slot)

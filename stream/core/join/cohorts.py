@@ -8,10 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.join.layout import LONGEST_MS
+from stream.core.labels import LabelKind, LabelSpec
 from stream.core.outcomes import Cohort
 from stream.core.records import Int64s, ModelKey
 
 __all__ = ["CohortColumns"]
+
+_Reading = tuple[LabelKind, tuple[str, ...]]
 
 
 class CohortColumns:
@@ -20,6 +23,7 @@ class CohortColumns:
     horizon_ms  (C,) int64
     key         (C,) int32   number of the cohort's model@version
     name        (C,) int32   number of its model's name
+    reading     (C,) int32   number of the way in which its labels are read
     """
 
     def __init__(self, cohorts: Sequence[Cohort]) -> None:
@@ -30,6 +34,9 @@ class CohortColumns:
         self.horizon_ms: Int64s = np.zeros(0, dtype=np.int64)
         self.key: npt.NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self.name: npt.NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+        self.reading: npt.NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+        self._readings: dict[_Reading, int] = {}
+        self._specs: list[LabelSpec] = []  # one of each reading
 
     def number(self, model: str) -> int:
         """The number of a model's name, a new one where it has none."""
@@ -56,3 +63,30 @@ class CohortColumns:
         self.horizon_ms = np.concatenate([self.horizon_ms, np.array(horizons, dtype=np.int64)])
         self.key = np.concatenate([self.key, np.array(keys, dtype=np.int32)])
         self.name = np.concatenate([self.name, np.array(names, dtype=np.int32)])
+        readings = [self._read(cohort.spec) for cohort in new]
+        self.reading = np.concatenate([self.reading, np.array(readings, dtype=np.int32)])
+
+    def reads(
+        self,
+        cohort: npt.NDArray[np.int32],
+        form: npt.NDArray[np.uint8],
+        bits: npt.NDArray[np.uint64],
+    ) -> npt.NDArray[np.bool_]:
+        """Whether each label (n,) can be one of its cohort's model (`LabelSpec.reads`)."""
+        if len(self._specs) == 1:
+            return self._specs[0].reads(form, bits)
+        good = np.ones(len(cohort), dtype=np.bool_)
+        reading = self.reading.take(cohort)
+        for number in np.flatnonzero(np.bincount(reading)).tolist():
+            mine = np.flatnonzero(reading == number)
+            good[mine] = self._specs[number].reads(form.take(mine), bits.take(mine))
+        return good
+
+    def _read(self, spec: LabelSpec) -> int:
+        """The number of the way in which a spec reads labels: few, whatever the models' bins."""
+        key = (spec.kind, spec.classes if spec.kind is LabelKind.BINARY else ())
+        found = self._readings.get(key)
+        if found is None:
+            found = self._readings[key] = len(self._specs)
+            self._specs.append(spec)
+        return found

@@ -14,7 +14,7 @@ from stream.core.labels import Form
 from stream.core.outcomes import Change, Outcomes
 from stream.core.records import Int64s
 
-__all__ = ["Met", "Settled", "delay_of", "settle", "time_of"]
+__all__ = ["Met", "Settled", "delay_of", "refuse", "settle", "time_of"]
 
 _Mask = npt.NDArray[np.bool_]
 _32 = np.int64(32)
@@ -39,6 +39,10 @@ class Met:
 
     def __len__(self) -> int:
         return len(self.slot)
+
+    def __getitem__(self, places: Int64s) -> Met:
+        columns: dict[str, Any] = {name: getattr(self, name).take(places) for name in Met.__slots__}
+        return Met(**columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,25 @@ def settle(met: Met, pane_ms: int, tally: Tally) -> Settled:
     chosen, change = _chosen(by.order, firsts, taken_out, put_in)
     outcomes = _outcomes(by, chosen, change, first_ms, made.delay, form, bits)
     return Settled(met.slot.take(last), row, outcomes, met.slot.take(chosen))
+
+
+def refuse(met: Met) -> Outcomes:
+    """The labels as refused ones: they decide nothing, and nothing is compared with them."""
+    n, row = len(met), met.row
+    return Outcomes(
+        task=met.task,
+        cohort=row["cohort"].copy(),
+        code=row["code"].copy(),
+        value=row["value"].copy(),
+        form=met.form,
+        bits=met.bits,
+        time_ms=met.time_ms,
+        delay_ms=np.zeros(n, dtype=np.int64),
+        change=np.full(n, Change.REFUSED, dtype=np.uint8),
+        late=np.zeros(n, dtype=np.bool_),
+        ids=row["ids"].copy(),
+        offset=met.offset,
+    )
 
 
 @dataclass(frozen=True, slots=True)

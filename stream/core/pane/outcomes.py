@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.labels import Form, LabelKind, LabelSpec
+from stream.core.labels import LabelKind, LabelSpec
 from stream.core.ledger import ledger_of
 from stream.core.outcomes import Change, Cohort, Outcomes
 from stream.core.pane.outcome_counts import OutcomeRows, count_outcomes
@@ -60,8 +60,8 @@ class OutcomeFold:
     def add(self, outcomes: Outcomes, cohorts: Sequence[Cohort]) -> list[RefusedLabels]:
         """Takes outcomes in; returns those that were left out because of their label.
 
-        A text is no label of a regression, and of a binary model only its two classes are. Any
-        other value of a multiclass model counts as the class `other`.
+        That is what `LabelSpec.reads` says no to, refused by the join or not. A value that is
+        none of a multiclass model's classes counts as the class `other`.
         """
         refused: list[RefusedLabels] = []
         if not len(outcomes):
@@ -72,11 +72,7 @@ class OutcomeFold:
             label, usable = _labels(spec, _take(outcomes.form, rows), _take(outcomes.bits, rows))
             if not bool(usable.all()):
                 places = np.arange(len(outcomes)) if rows is None else rows
-                # One that is taken out was refused when it came.
-                wrong = places[~usable]
-                wrong = wrong[outcomes.change[wrong] != Change.OUT]
-                if len(wrong):
-                    refused.append(RefusedLabels(wrong, _detail(spec)))
+                refused.append(RefusedLabels(places[~usable], _detail(spec)))
                 rows, label = places[usable], label[usable]
             if len(label):
                 self._keep(spec, outcomes, rows, number, label)
@@ -188,13 +184,12 @@ def _labels(
     spec: LabelSpec, form: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Each label as a number or its class's index (K: another), and whether it can be one."""
+    usable = spec.reads(form, bits)
     if spec.kind is LabelKind.REGRESSION:
-        return bits.view(np.float64), form == Form.NUMBER
+        return bits.view(np.float64), usable
     label = spec.class_of(form, bits)
-    if spec.kind is LabelKind.BINARY:
-        return label.astype(np.float64), label >= 0
     other = np.where(label < 0, len(spec.classes), label)
-    return other.astype(np.float64), np.ones(len(bits), dtype=np.bool_)
+    return other.astype(np.float64), usable
 
 
 def _detail(spec: LabelSpec) -> str:
