@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from stream.core.decode.arrow_frame import Frame
@@ -27,7 +26,7 @@ _MAX_REST: Final = 1 << 16  # bytes of a stream besides the body
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """Where a column's values start in the body, and how many bytes a row has."""
+    """Where a column's values start in the stream, and how many bytes a row has."""
 
     kind: Any
     start: int
@@ -40,7 +39,7 @@ class Mold:
     """What equal streams have in common: all that comes before the body and after it."""
 
     layout: Layout
-    schema: Any
+    names: list[str]
     head: bytes
     tail: bytes
     size: int
@@ -53,20 +52,17 @@ class Mold:
 
     def stacked(self, values: Sequence[bytes]) -> Any:
         """One record batch of the rows of all these streams. Raises what pyarrow does."""
-        start, stop = len(self.head), self.size - len(self.tail)
-        bodies = b"".join([memoryview(value)[start:stop] for value in values])
-        table = np.frombuffer(bodies, dtype=np.uint8).reshape(len(values), stop - start)
+        views = [memoryview(value) for value in values]
         count = len(values) * self.rows
         arrays = []
         for column in self.columns:
-            part = table[:, column.start : column.start + column.width * self.rows]
-            raw = pa.py_buffer(np.ascontiguousarray(part))
+            stop = column.start + column.width * self.rows
+            raw = pa.py_buffer(b"".join([view[column.start : stop] for view in views]))
             array = pa.Array.from_buffers(column.kind, count, [None, raw])
             if column.dictionary is not None:
                 array = pa.DictionaryArray.from_arrays(array, column.dictionary, safe=False)
             arrays.append(array)
-        names = self.schema.names
-        return pa.RecordBatch.from_arrays(arrays, names=names)
+        return pa.RecordBatch.from_arrays(arrays, names=self.names)
 
 
 class Alike:
@@ -94,14 +90,14 @@ class Alike:
         if columns is not None:
             tail = value[frame.body_end :]
             mold = Mold(
-                layout, batch.schema, head, tail, len(value), batch.num_rows, tuple(columns)
+                layout, batch.schema.names, head, tail, len(value), batch.num_rows, tuple(columns)
             )
             self._molds = [mold, *self._molds[: _MAX_MOLDS - 1]]
 
 
 def _columns(value: bytes, frame: Frame, batch: Any) -> list[_Column] | None:
-    """The columns' places in the body; None where one has nulls, or values of no fixed width."""
-    base = pa.py_buffer(value).address + frame.body_start
+    """The columns' places in the stream; None where one has nulls, or values of no fixed width."""
+    base = pa.py_buffer(value).address
     found = []
     for array in batch.columns:
         known = pa.types.is_dictionary(array.type)
@@ -112,7 +108,7 @@ def _columns(value: bytes, frame: Frame, batch: Any) -> list[_Column] | None:
             return None
         raw = plain.buffers()[1]
         start, width = raw.address - base, kind.bit_width // 8
-        if start < 0 or start + width * len(plain) > frame.body_end - frame.body_start:
+        if start < frame.body_start or start + width * len(plain) > frame.body_end:
             return None
         found.append(_Column(kind, start, width, array.dictionary if known else None))
     return found

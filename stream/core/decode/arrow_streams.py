@@ -175,7 +175,7 @@ def _group(parts: _Parts, carries: npt.NDArray[np.uint8]) -> Group:
         record=record,
         row=row,
         event_time_ms=np.zeros(len(record), dtype=np.int64),
-        carries=carries[record],
+        carries=np.full(len(record), carries[parts.records[0]], dtype=np.uint8),
     )
 
 
@@ -185,14 +185,15 @@ def _stack(
     """The rows of records that fit a mold. Raises what pyarrow does."""
     batch = mold.stacked([values[i] for i in places])
     batch.validate(full=True)
-    record = np.repeat(np.array(places, dtype=np.int32), mold.rows)
+    found = np.array(places, dtype=np.int32)
+    count = len(places) * mold.rows
     return Group(
         layout=mold.layout,
         table=pa.Table.from_batches([batch]),
-        record=record,
+        record=np.repeat(found, mold.rows),
         row=np.tile(np.arange(mold.rows, dtype=np.int32), len(places)),
-        event_time_ms=np.zeros(len(record), dtype=np.int64),
-        carries=carries[record],
+        event_time_ms=np.zeros(count, dtype=np.int64),
+        carries=np.full(count, carries[found[0]], dtype=np.uint8),
     )
 
 
