@@ -1,6 +1,6 @@
 """The workload's end: rows behind everything, so that all windows close by watermarks alone.
 
-Each model gets a prediction and its label after all that is late, in its last windows; an hour
+Each model gets predictions and their labels after all that is late, in its last windows; an hour
 later a row in every partition passes their ends.
 """
 
@@ -23,6 +23,7 @@ __all__ = ["Last", "closing_rows", "last_windows"]
 _SECOND_MS = 1_000
 _CLOSER = "sparse"  # whose rows pass the ends of all others' windows
 _VERSION = "2"
+_CLOSING = 24  # last rows of each model: so many that a sample of labels holds some
 
 
 class Last(NamedTuple):
@@ -38,11 +39,12 @@ def closing_rows(plan: Plan) -> Iterator[Row]:
     """The last rows of every model, and then of every partition that isn't idle."""
     rng = np.random.default_rng([plan.seed, 2_000])
     at_ms = plan.closing_ms + MINUTE_MS
-    late = np.ones(len(MODELS), dtype=np.bool_)
-    for model, own in zip(MODELS, ids_for(plan, rng, "last", late), strict=True):
-        case = CASES[model.kind](rng, Drift())
-        yield _prediction(own, model.name, at_ms, case.prediction)
-        yield _label(own, at_ms + 30 * _SECOND_MS, case.truth)
+    late = np.ones(_CLOSING, dtype=np.bool_)
+    for model in MODELS:
+        for own in ids_for(plan, rng, "last", late):
+            case = CASES[model.kind](rng, Drift())
+            yield _prediction(own, model.name, at_ms, case.prediction)
+            yield _label(own, at_ms + 30 * _SECOND_MS, case.truth)
     going_on = [partition for partition in plan.active if partition != plan.stopping]
     for own in _one_a_partition(plan, rng, going_on):
         yield _prediction(own, _CLOSER, plan.over_ms, 1)

@@ -53,14 +53,16 @@ class WarmUp:
         """The start of the last pane that the profile is built of; None if rows are wanting.
 
         `is_usable` says of a pane that it is closed and no profile is in force for it; the
-        first one that isn't usable ends the search.
+        first one that isn't usable ends the search. Rows whose features came apart count once,
+        however they were cut into groups: predictions or features, whichever are more.
         """
-        rows = 0
+        rows = feature_rows = 0
         for pane_ms in sorted(self.panes):
             if not is_usable(pane_ms):
                 return None
-            rows += sum(max(group.rows, group.feature_rows) for group in self.panes[pane_ms])
-            if rows >= warmup_rows(pane_ms):
+            rows += sum(group.rows for group in self.panes[pane_ms])
+            feature_rows += sum(group.feature_rows for group in self.panes[pane_ms])
+            if max(rows, feature_rows) >= warmup_rows(pane_ms):
                 return pane_ms
         return None
 
