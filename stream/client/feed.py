@@ -14,6 +14,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from stream.access import Login
 from stream.client.notices import LIBRDKAFKA_LOG, Notices
 from stream.client.options import KafkaValue, refusal
 from stream.core.errors import BrokerError, ConfigError, FatalBrokerError
@@ -41,6 +42,7 @@ class Feed:
         if group is not None and not group:
             raise ConfigError("group: is empty, wants a name or None")
         self._topic = topic
+        self._login = Login.of(kafka, str(kafka["bootstrap.servers"]))
         self._group = group
         self._from_beginning = from_beginning
         self._notices = Notices()
@@ -171,4 +173,11 @@ class Feed:
             consumer.commit(offsets=starts, asynchronous=False)
 
     def _hear_error(self, error: KafkaError) -> None:
-        self.warn(error.name(), error.str())
+        code = error.code()
+        if code == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            if self._group is None:
+                return  # librdkafka asks for its throw-away group, which is never joined
+            said = self._login.denial("Read", f"group {self._group}")
+        else:
+            said = self._login.explained(code, error.str(), self._topic, "Read")
+        self.warn(error.name(), said)

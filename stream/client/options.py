@@ -30,7 +30,8 @@ _OUTSTANDING_ROWS = 10_000  # at most this many rows in librdkafka's hands, wher
 class Options:
     """How rows are kept and sent. Raises ConfigError, naming the setting, where one is wrong.
 
-    `kafka` holds librdkafka properties, complete; it isn't shown, for it may hold a password.
+    `kafka` holds librdkafka properties, complete; like `registry_url` it isn't shown, for it may
+    hold a password.
     """
 
     topic: str
@@ -43,7 +44,7 @@ class Options:
     linger_seconds: float | None = None
     batch_rows: int = 1_000
     exit_seconds: float = 5.0
-    registry_url: str | None = None
+    registry_url: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name, choices in (("format", get_args(Format)), ("on_full", get_args(OnFull))):

@@ -53,12 +53,16 @@ class FramedPacker:
     def __init__(self, registry_url: str, schema_name: str) -> None:
         self.headers: list[tuple[str, bytes]] | None = None
         parts = urllib.parse.urlsplit(registry_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError("registry_url: wants http://host:port or https://host:port")
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
+            raise ConfigError(
+                "registry_url: wants http://host:port or https://host:port; in a user or password "
+                "write /, ?, # and @ percent-encoded"
+            )
         self._headers = {"Content-Type": _MEDIA_TYPE, "Accept": _MEDIA_TYPE}
+        self._authorization = ""
         if parts.username is not None:
             login = urllib.parse.unquote(f"{parts.username}:{parts.password or ''}")
-            self._headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+            self._authorization = f"Basic {base64.b64encode(login.encode()).decode()}"
         place = parts.netloc.rpartition("@")[2]
         self._url = f"{parts.scheme}://{place}{parts.path.rstrip('/')}"
         self._schema_name = schema_name
@@ -74,6 +78,8 @@ class FramedPacker:
             orjson.dumps({"schema": text}),
             self._headers,
         )
+        if self._authorization:  # which goes to no other host that the registry may name
+            request.add_unredirected_header("Authorization", self._authorization)
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
                 body = orjson.loads(answer.read(65_536))
@@ -89,3 +95,11 @@ class FramedPacker:
     def pack(self, entries: Sequence[Entry[bytes]]) -> list[Record]:
         """A record an entry, framed."""
         return [Record(entry.key, self._frame + entry.value, 1) for entry in entries]
+
+
+def _has_port(parts: urllib.parse.SplitResult) -> bool:
+    """False where what stands behind the colon is no port: the end of a password, perhaps."""
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
