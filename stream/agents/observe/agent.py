@@ -218,7 +218,7 @@ class ObserveAgent:
                 self._observer.late(late)
             outputs = self._refusing.records(slice_, decoded, now_ms)
             if self._joining is not None:
-                self._make_room(self._joining, slice_)
+                self._make_room(self._joining, slice_, now_ms)
                 outputs += self._tell_joined(self._joining, slice_, now_ms)
             for topic, count in self._astray.look(slice_, now_ms).items():
                 self._observer.astray(topic, count)
@@ -248,37 +248,42 @@ class ObserveAgent:
         told, touched = self._telling.told(sources)
         changes = [self._change(task) for task in sorted(touched)]
         if self._joining is not None:
-            changes += self._joined_changes(self._joining, sorted({s.partition for s in sources}))
+            tasks = sorted({source.partition for source in sources})
+            changes += self._joined_changes(self._joining, tasks, now_ms)
         for topic, watermark_ms in self._telling.lowest_ms(sources).items():
             self._observer.watermark(topic, watermark_ms)
         outputs = self._telling.outputs(groups, progress, told, claims)
         self._positions.update(positions)
         return Commit(outputs, changes)
 
-    def _joined_changes(self, joining: Joining, tasks: Sequence[int]) -> list[Change]:
+    def _joined_changes(self, joining: Joining, tasks: Sequence[int], now_ms: int) -> list[Change]:
         """What changed of the pending predictions and waiting labels; what is past is forgotten."""
         changes: list[Change] = []
         for task in tasks:
-            self._forget(joining, task)
+            self._forget(joining, task, now_ms)
             changes += (Change(task, key, value) for key, value in joining.changes(task))
             self._observer.pending(task, *joining.pending(task))
         return changes
 
-    def _make_room(self, joining: Joining, slice_: Slice) -> None:
+    def _make_room(self, joining: Joining, slice_: Slice, now_ms: int) -> None:
         """Much comes between two commits: where room gets short, what is past goes at once."""
         for task in sorted({source.partition for source in slice_.sources}):
             if joining.crowded(task):
-                self._forget(joining, task)
+                self._forget(joining, task, now_ms)
 
-    def _forget(self, joining: Joining, task: int) -> None:
-        """Forgets what nothing to come can meet, by the task's watermarks now."""
+    def _forget(self, joining: Joining, task: int, now_ms: int) -> None:
+        """Forgets what nothing to come can meet, by the task's watermarks now.
+
+        Whether there are labels at all is known once their partition has been read to its end.
+        """
         labels = Source(_LABELS, task)
         heard = self._watermarks.mark(labels).high_ms > 0
-        joining.advance(
-            task,
-            self._watermarks.watermark_ms(Source(_PREDICTIONS, task)),
-            self._watermarks.watermark_ms(labels) if heard else None,
-        )
+        if heard or not self._silence.expected(labels, now_ms):
+            joining.advance(
+                task,
+                self._watermarks.watermark_ms(Source(_PREDICTIONS, task)),
+                self._watermarks.watermark_ms(labels) if heard else None,
+            )
 
     def _change(self, task: int) -> Change:
         states = self._telling.states
