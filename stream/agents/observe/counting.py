@@ -80,10 +80,10 @@ class Counting:
         if len(batches) > 1:
             order = np.lexsort((_joined([batch.row for batch in batches]), record))
             record, event_ms = record[order], event_ms[order]
-        source = slice_.source[record]
+        source = slice_.source.take(record)
         counts += np.bincount(source, minlength=len(counts))
         effective_ms, _ = self._watermarks.advance(
-            slice_.sources, source, event_ms, slice_.timestamp_ms[record], now_ms
+            slice_.sources, source, event_ms, slice_.timestamp_ms.take(record), now_ms
         )
         if order is not None:
             unsorted = np.empty_like(effective_ms)
@@ -116,10 +116,11 @@ class Counting:
         )
 
     def _label(self, slice_: Slice, labels: Labels, now_ms: int, counts: Int64s) -> None:
-        source = slice_.source[labels.record]
+        source = slice_.source.take(labels.record)
         counts += np.bincount(source, minlength=len(counts))
+        stamps = slice_.timestamp_ms.take(labels.record)
         times = self._watermarks.advance(
-            slice_.sources, source, labels.event_time_ms, slice_.timestamp_ms[labels.record], now_ms
+            slice_.sources, source, labels.event_time_ms, stamps, now_ms
         )
         if self._joining is not None:
             self._joining.labels(slice_, labels, times)
