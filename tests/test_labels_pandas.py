@@ -239,17 +239,35 @@ def test_windows_are_what_pandas_makes_of_the_topics(
     assert told == due - Counter(unmatched=due["unmatched"])
 
 
+def prediction(id_: str, at_ms: int, task: int = 0) -> Item:
+    row = {"id": id_, "model": "credit", "version": "3", "group": None}
+    return Item(Source("predictions", task), at_ms, 0, {**row, "prediction": 1, "score": 0.5})
+
+
+def label(id_: str, at_ms: int, value: int | None, task: int = 0) -> Item:
+    return Item(Source("labels", task), at_ms, 0, {"id": id_, "label": value, "model": None})
+
+
+def test_labels_that_waited_in_two_workers_are_all_known_to_the_one_that_takes_over() -> None:
+    tasks = range(TASKS)
+    items = [label("one", BEGIN, task, task) for task in tasks]
+    made = streams_of([*items, *(prediction("one", BEGIN + 10, task) for task in tasks)])
+    flow = Flow(deployed("binary", "tumbling", 1), made.queues, owners=TASKS)
+    flow.step([Source("labels", task) for task in tasks])
+    flow.commit()
+    flow.crash(owners=1)
+    for _ in range(2):  # the predictions, and then the last rows
+        flow.step([Source("predictions", task) for task in tasks])
+    flow.commit()
+    flow.step([Source("labels", task) for task in tasks])
+    flow.commit()
+    flow.detect()
+    told = told_windows(flow, "performance")
+    assert told["credit", "3", "", BEGIN]["rows"] == TASKS
+
+
 def test_a_window_left_empty_passes_on_the_rows_it_was_handed() -> None:
     """One by a retraction, one by holding nothing but a duplicate."""
-
-    def prediction(id_: str, at_ms: int) -> Item:
-        row = {"id": id_, "model": "credit", "version": "3", "group": None}
-        return Item(Source("predictions", 0), at_ms, 0, {**row, "prediction": 1, "score": 0.5})
-
-    def label(id_: str, at_ms: int, value: int | None) -> Item:
-        row = {"id": id_, "label": value, "model": None}
-        return Item(Source("labels", 0), at_ms, 0, row)
-
     first, second, third, fourth = (BEGIN + number * WINDOW + 3_000 for number in range(4))
     made = streams_of(
         [

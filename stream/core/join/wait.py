@@ -55,9 +55,12 @@ class WaitingRoom:
         return refused
 
     def meeting(self, ids: Ids, task: npt.NDArray[np.int32]) -> tuple[Slots, LabelRows]:
-        """The labels that wait for these ids, in the order they came, and their slots."""
+        """The labels that wait for these ids, and their slots; a task's in the order they came."""
         who, slots, rows = self.table.index.find(ids, task)
-        _, chosen = np.unique(rows["order"], return_index=True)
+        # One label is found by each prediction of its id. Tasks that came from several workers
+        # may have the same orders.
+        _, chosen = np.unique(slots, return_index=True)
+        chosen = chosen.take(np.argsort(rows["order"].take(chosen), kind="stable"))
         slots, rows = slots.take(chosen), rows.take(chosen)
         return slots, LabelRows(
             task=task.take(who.take(chosen)),
