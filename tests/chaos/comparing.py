@@ -1,0 +1,95 @@
+"""Two runs beside each other: where their windows and incidents differ, with both bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import orjson
+
+from stream.cli.digest.canonical import Digest, Found, Incident, Place, Window
+from tests.chaos.ground import Ground
+from tests.kafka_io import read_all
+
+__all__ = ["Outcome", "differences"]
+
+_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run wrote, and where it stands."""
+
+    ground: Ground
+    digest: Digest
+
+    def bodies(self, places: list[Place]) -> dict[Place, str]:
+        """The records at these places, as text."""
+        found = {}
+        for topic in {place.topic for place in places}:
+            for read in read_all(self.ground.bootstrap_servers, self.ground.prefix + topic):
+                place = Place(topic, read.partition, read.offset)
+                if place in places:
+                    found[place] = (read.value or b"").decode()
+        return found
+
+
+def differences(wanted: Outcome, got: Outcome) -> list[str]:
+    """Lines that tell how a run differs from the reference; none where all that counts agrees.
+
+    Windows with moved rows, in either run, are no difference: which rows those are depends on
+    when partitions were silent.
+    """
+    lines = [f"found twice: {line}" for line in got.digest.doubled]
+    moved = {each.what for each in (*wanted.digest.moved, *got.digest.moved)}
+    ours = _by_what(wanted.digest, moved)
+    theirs = _by_what(got.digest, moved)
+    apart = sorted(
+        (what for what in {*ours, *theirs} if _hash(ours, what) != _hash(theirs, what)), key=str
+    )
+    if apart:
+        lines.append(f"{len(apart)} of {len({*ours, *theirs})} differ, the first:")
+        lines += _told(apart[:_SHOWN], ours, theirs, wanted, got)
+    return lines
+
+
+_Known = dict[Window | str, Found]
+
+
+def _by_what(digest: Digest, moved: set[Window | Incident]) -> _Known:
+    known: _Known = {}
+    for found in (*digest.windows, *digest.incidents):
+        if isinstance(found.what, Incident):
+            known[found.what.id] = found
+        elif found.what not in moved:
+            known[found.what] = found
+    return known
+
+
+def _hash(known: _Known, what: Window | str) -> bytes | None:
+    return known[what].hash if what in known else None
+
+
+def _told(
+    apart: list[Window | str], ours: _Known, theirs: _Known, wanted: Outcome, got: Outcome
+) -> Iterator[str]:
+    left = wanted.bodies([ours[what].place for what in apart if what in ours])
+    right = got.bodies([theirs[what].place for what in apart if what in theirs])
+    for what in apart:
+        yield str(theirs[what].what if what in theirs else ours[what].what)
+        mine = left[ours[what].place] if what in ours else "not there"
+        other = right[theirs[what].place] if what in theirs else "not there"
+        yield f"  fields: {', '.join(_fields_apart(mine, other)) or 'key or headers alone'}"
+        yield f"  undisturbed: {mine}"
+        yield f"  disturbed:   {other}"
+
+
+def _fields_apart(mine: str, other: str) -> list[str]:
+    if "not there" in {mine, other}:
+        return ["the record itself"]
+    a, b = orjson.loads(mine), orjson.loads(other)
+    return [
+        f"{name}: {a.get(name)!r:.200} / {b.get(name)!r:.200}"
+        for name in sorted({*a, *b})
+        if a.get(name) != b.get(name)
+    ]

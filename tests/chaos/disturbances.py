@@ -1,0 +1,64 @@
+"""What is done to workers and brokers while they work; each proves that it came in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tests.chaos.coming_and_going import kill_9, restart, scale, zombie
+from tests.chaos.doomed import after_the_commit, before_the_commit
+from tests.chaos.run import Run
+from tests.chaos.surroundings import (
+    broker_killed,
+    broker_stalled,
+    hold_back,
+    one_of_three_killed,
+    without_features,
+)
+
+__all__ = ["DISTURBANCES", "Disturbance"]
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """`act` starts the workers and disturbs them; the run is then waited for.
+
+    `held` is a topic that `act` releases itself; `brokers` how many the case needs.
+    """
+
+    act: Callable[[Run], None]
+    says: str
+    held: str = ""
+    brokers: int = 1
+
+
+def _nothing(run: Run) -> None:
+    run.start_all()
+
+
+DISTURBANCES: Mapping[str, Disturbance] = {
+    "undisturbed": Disturbance(_nothing, "nothing is done"),
+    "kill-9": Disturbance(kill_9, "kill -9 of a random worker, ten times, each back at once"),
+    "sigterm": Disturbance(restart, "SIGTERM to a random worker, five times, each back at once"),
+    "scale": Disturbance(scale, "workers n → 3 → n (of three: 3 → 1 → 3) during the run"),
+    "broker-killed": Disturbance(broker_killed, "kill -9 of the broker and restart, twice"),
+    "one-of-three": Disturbance(
+        one_of_three_killed, "of three brokers one is killed and stays away", brokers=3
+    ),
+    "zombie": Disturbance(zombie, "SIGSTOP of a worker until others have its tasks, SIGCONT"),
+    "broker-stalled": Disturbance(
+        broker_stalled, "SIGSTOP of the broker for 2, 4 and 9 s: a changelog that stalls"
+    ),
+    "before-commit": Disturbance(
+        before_the_commit, "workers die between their last produce and the commit"
+    ),
+    "after-commit": Disturbance(after_the_commit, "workers die between a commit and the next poll"),
+    "labels-late": Disturbance(
+        hold_back("labels"), "labels come when predictions are read to the end", held="labels"
+    ),
+    "predictions-late": Disturbance(
+        hold_back("predictions"), "predictions come when labels are read", held="predictions"
+    ),
+    "no-avx512": Disturbance(without_features("AVX512"), "numpy with AVX512 switched off"),
+    "no-avx2": Disturbance(without_features("AVX2"), "numpy with AVX2 and FMA switched off"),
+}

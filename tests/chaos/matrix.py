@@ -1,0 +1,143 @@
+"""Runs cases one after another and compares each with the undisturbed run of its workload."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from confluent_kafka import KafkaException
+
+from stream.adapters.kafka.local import LocalKafka
+from stream.core.errors import DriftstreamError
+from stream.workload import Plan
+from tests.chaos.cases import Case
+from tests.chaos.comparing import Outcome, differences
+from tests.chaos.disturbances import DISTURBANCES
+from tests.chaos.ground import Ground
+from tests.chaos.run import Run
+from tests.chaos.workers import Workers
+
+__all__ = ["Matrix", "Result"]
+
+_REFERENCE_SLICES = 2_000
+
+
+@dataclass(slots=True)
+class Result:
+    """How a case went; `failure` is empty where it is as it must be."""
+
+    case: Case
+    seconds: float = 0.0
+    digest: str = ""
+    windows: int = 0
+    incidents: int = 0
+    moved: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    journal: list[str] = field(default_factory=list)
+    failure: str = ""
+
+
+class Matrix:
+    """The brokers and the undisturbed outcomes that a number of cases share.
+
+    `folder` gets the logs of cases that fail. `seconds` bounds each wait of a run.
+    """
+
+    def __init__(
+        self, seed: int, folder: Path, seconds: float, say: Callable[[str], None] = print
+    ) -> None:
+        self._seed = seed
+        self._folder = folder
+        self._seconds = seconds
+        self._say = say
+        self._kafkas: dict[int, LocalKafka] = {}
+        self._references: dict[Plan, Outcome] = {}
+
+    def close(self) -> None:
+        """Ends the brokers."""
+        for kafka in self._kafkas.values():
+            kafka.stop()
+        self._kafkas.clear()
+
+    def results(self, cases: Sequence[Case]) -> Iterator[Result]:
+        """Each case's result as it comes."""
+        for case in cases:
+            yield self.result(case)
+
+    def result(self, case: Case) -> Result:
+        """Runs a case. What makes it fail is in the result, not raised."""
+        result = Result(case)
+        started = time.monotonic()
+        self._say(f"{case.name}: {DISTURBANCES[case.disturbance].says}")
+        try:
+            reference = self.reference(case.plan)
+            started = time.monotonic()
+            with self._run(case) as run:
+                result.journal = run.journal
+                try:
+                    self._disturbed(run, case, reference, result)
+                finally:
+                    result.counts = dict(run.counts + run.workers.told())
+        except (AssertionError, DriftstreamError, KafkaException, OSError) as error:
+            result.failure = f"{type(error).__name__}: {error}"
+        result.seconds = time.monotonic() - started
+        return result
+
+    def reference(self, plan: Plan) -> Outcome:
+        """What one undisturbed worker makes of a workload."""
+        if plan not in self._references:
+            case = Case("undisturbed", _REFERENCE_SLICES, 1, plan)
+            with self._run(case) as run:
+                run.start_all()
+                self._references[plan] = Outcome(run.ground, run.complete())
+            digest = self._references[plan].digest
+            run.require(not digest.doubled, f"found twice, undisturbed: {digest.doubled}")
+            self._say(
+                f"reference of {plan.rows:,} rows, {run.ground.total:,} records: {digest.hex}, "
+                f"{len(digest.windows):,} windows, {len(digest.incidents)} incidents, "
+                f"{len(digest.moved)} moved"
+            )
+        return self._references[plan]
+
+    def kafka(self, brokers: int) -> LocalKafka:
+        """The cluster of that size, all of its brokers running."""
+        if brokers not in self._kafkas:
+            self._kafkas[brokers] = LocalKafka(brokers, quick=True)
+            self._kafkas[brokers].start()
+        kafka = self._kafkas[brokers]
+        for broker in range(brokers):
+            if not kafka.running(broker):
+                kafka.restart(broker)
+        return kafka
+
+    def _disturbed(self, run: Run, case: Case, reference: Outcome, result: Result) -> None:
+        DISTURBANCES[case.disturbance].act(run)
+        digest = run.complete()
+        result.digest, result.windows = digest.hex, len(digest.windows)
+        result.incidents, result.moved = len(digest.incidents), len(digest.moved)
+        result.failure = "\n".join(differences(reference, Outcome(run.ground, digest)))
+
+    @contextmanager
+    def _run(self, case: Case) -> Iterator[Run]:
+        disturbance = DISTURBANCES[case.disturbance]
+        kafka = self.kafka(disturbance.brokers)
+        prefix = f"chaos-{uuid.uuid4().hex[:8]}."
+        ground = Ground(kafka.bootstrap_servers, prefix, case.plan)
+        ground.prepare(disturbance.held)
+        folder = self._folder / prefix.rstrip(".")
+        folder.mkdir(parents=True)
+        workers = Workers(ground.environ, folder)
+        random = Random(f"{self._seed} {case.name}")
+        run = Run(ground, kafka, workers, case.workers, case.slice_records, random, self._seconds)
+        try:
+            yield run
+        finally:
+            workers.end()
+            ground.close()
+            for broker in range(disturbance.brokers):
+                kafka.resume(broker)
