@@ -16,7 +16,7 @@ from stream.core.pane.binning import Stack, tables_of
 from stream.core.pane.fold import Fold
 from stream.core.pane.raw import bin_raw
 from stream.core.records import CARRIES_COLUMN, Batch, Group
-from tests.pane_rows import as_batch, numeric, profile, raw_rows
+from tests.pane_rows import BOTH, as_batch, numeric, profile, raw_rows
 
 PANE_MS = 1000
 
@@ -149,6 +149,27 @@ def test_raw_rows_are_binned_by_the_profile_of_their_pane_and_stay_raw_before_it
     assert (after.count_vector() == bin_raw(later, known).counts).all()
 
 
+@pytest.mark.parametrize("case", ["one pane", "two panes", "nothing odd"])
+def test_many_rows_at_once_count_as_few_at_a_time(case: str) -> None:
+    rng, count = np.random.default_rng(5), 20_000
+    profiles = Profiles()
+    known = profile("credit", rng)
+    profiles.hear(known)
+    batch = as_batch(raw_rows(known, rng, count, [0] * count), profiles)
+    if case == "nothing odd":
+        batch = dataclasses.replace(
+            batch, overrides=None, carries=np.full(count, BOTH, dtype=np.uint8)
+        )
+    times = np.zeros(count, dtype=np.int64)
+    times[count // 2 :] += PANE_MS * (case == "two panes")
+    at_once, apart = Fold(profiles, PANE_MS), Fold(profiles, PANE_MS)
+    late = at_once.add(batch, times)
+    for start in range(0, count, 1_000):
+        late -= apart.add(_cut(batch, start, start + 1_000), times[start : start + 1_000])
+    assert late == 0
+    assert _by_pane(at_once.take()) == _by_pane(apart.take())
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_bins_equal_searchsorted_also_where_edges_nearly_coincide(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -177,3 +198,6 @@ def test_bins_equal_searchsorted_also_where_edges_nearly_coincide(seed: int) -> 
             expected = np.searchsorted(bounds, values, side="right")
             expected[np.isnan(values)] = len(bounds) + 1
             assert (line == expected).all(), variable.name
+        for table, variable, line in zip(tables_of(known), variables, found, strict=True):
+            counts = np.bincount(line, minlength=len(variable.edges) + 2)
+            assert table.counts(values).tolist() == counts.tolist()

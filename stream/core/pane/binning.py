@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 _MOST_CELLS = 1 << 14
 _SMALL = 1 << 16  # cells of a stack that stay in the cache
+_SPAN = 16_384  # values of one variable that are counted at once
 _BLOCK = 40_000  # values a pass works on at once, so that its arrays stay in the cache
 
 
@@ -38,7 +39,7 @@ class Table:
     after the last one, whose bin is closed.
     """
 
-    __slots__ = ("boundaries", "cells", "regions", "scale", "shift")
+    __slots__ = ("boundaries", "cells", "limits", "regions", "scale", "shift")
 
     def __init__(self, edges: Sequence[float]) -> None:
         bounds = np.array(edges, dtype=np.float64)
@@ -48,6 +49,7 @@ class Table:
         self.regions = np.zeros(1, dtype=np.int64)
         with np.errstate(over="ignore", invalid="ignore"):
             reach = float(self.boundaries[-1] - self.boundaries[0])
+        self.limits: Floats = np.zeros(0)  # each cell's next boundary, NaN where there is none
         cells = 64
         while cells <= _MOST_CELLS and not self.cells:
             self._try(cells, reach)
@@ -66,6 +68,38 @@ class Table:
             return
         self.cells, self.scale, self.shift = cells, scale, shift
         self.regions = np.searchsorted(places, np.arange(cells + 2))
+        self.limits = np.append(self.boundaries, np.nan).take(self.regions)
+
+    def counts(self, values: Floats) -> Int64s:
+        """How many of (n,) values lie in each region, and last how many are missing (NaN).
+
+        For many values of one variable: without a region for each of them.
+        """
+        found = np.zeros(len(self.boundaries) + 2, dtype=np.int64)
+        for start in range(0, len(values), _SPAN):
+            x = values[start : start + _SPAN]
+            if self.cells:
+                region = self._regions(x)
+            else:
+                region = self.boundaries.searchsorted(x, side="right")
+            found += np.bincount(region, minlength=len(found))
+            absent = int(np.count_nonzero(np.isnan(x)))
+            if absent:
+                found[0 if self.cells else -2] -= absent
+                found[-1] += absent
+        return found
+
+    def _regions(self, x: Floats) -> Int64s:
+        """The regions of values by the table; of NaN the first."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            cell = x * self.scale
+            cell += self.shift
+            np.fmax(cell, 0.0, out=cell)
+            np.fmin(cell, self.cells + 1.0, out=cell)
+            place = cell.astype(np.int64)
+            region = self.regions.take(place, mode="clip")
+            region += x >= self.limits.take(place, mode="clip")
+        return region
 
 
 class Stack:

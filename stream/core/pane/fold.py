@@ -32,6 +32,7 @@ Mask = npt.NDArray[np.bool_]
 
 _Shape = tuple[int, int]
 _BOTH = CARRIES_FEATURES | CARRIES_PREDICTION
+_MANY = 8_192  # rows of one group that are worth counting a variable at a time
 _CHUNK = 2_048  # rows folded at once, so that their codes stay in the cache
 
 
@@ -101,6 +102,9 @@ class Fold:
         else:
             self._segments = segments
         totals = _totals(batch, carries, late, keep, unkept)
+        if uniform and len(batch) >= _MANY and _plain(batch, carries, pane, sets):
+            self._count(batch, int(pane[0]), models.starts[first], totals)
+            return int(np.count_nonzero(late))
         for start in range(0, len(batch), _CHUNK):
             part = slice(start, min(start + _CHUNK, len(batch)))
             place = first if uniform else rows[part]
@@ -154,6 +158,18 @@ class Fold:
         profile = self._profiles.entries[entry]
         return Name(profile.model, profile.hash, segments[segment])
 
+    def _count(
+        self, batch: Batch, pane: int, starts: Int64s, totals: npt.NDArray[np.int32]
+    ) -> None:
+        """Counts rows of one group that carry everything, a variable at a time."""
+        entry = int(batch.entry[0])
+        counts = np.zeros(int(self._slots.width[entry]) + 1, dtype=np.int64)
+        each = [t.counts(x) for t, x in zip(self._tables[entry], batch.numeric, strict=True)]
+        each += [np.bincount(codes) for codes in batch.codes]
+        for start, own in zip(starts.tolist(), each, strict=True):
+            counts[start : start + len(own)] = own
+        self._counts.add_counts(entry, pane, counts, totals.sum(axis=1, dtype=np.int64))
+
     def _codes(
         self,
         batch: Batch,
@@ -206,6 +222,14 @@ class Fold:
             np.array([entries[i].width for i in members], dtype=np.int64),
             np.array([[v.role is Role.FEATURE for v in entries[i].variables] for i in members]),
         )
+
+
+def _plain(
+    batch: Batch, carries: npt.NDArray[np.uint8], pane: Int64s, sets: npt.NDArray[np.int32]
+) -> bool:
+    """Whether rows are of one pane and of no segment, carry everything, and none is odd."""
+    one = bool((pane == pane[0]).all()) and not sets.any()
+    return one and batch.overrides is None and bool((carries == _BOTH).all())
 
 
 def _override(codes: Int64s, known: Overrides, part: slice) -> None:

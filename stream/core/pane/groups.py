@@ -105,6 +105,13 @@ class Accumulator:
         if self._waiting >= _PENDING_ROWS:
             self._settle()
 
+    def add_counts(self, entry: int, pane: int, counts: Int64s, totals: Int64s) -> None:
+        """Adds rows of one profile, pane and no segments that are counted already.
+
+        `counts` (width + 1,) are of codes, `totals` (len(TOTALS),) the rows' sums; both are kept.
+        """
+        self._add((entry, pane, 0), counts, totals)
+
     def take(self) -> Counted:
         """Everything counted so far, in no particular order; it is forgotten here."""
         self._settle()
