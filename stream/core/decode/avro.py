@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from stream.core.decode.avro_growth import PLAIN_GROWTH
 from stream.core.decode.avro_schema import RowSchema, parse_text, row_schema
 from stream.core.decode.envelope import Envelope, check_envelope
 from stream.core.decode.fields import REFUSED, FieldValue, Refusal, RefusedError, said
@@ -27,6 +28,7 @@ _R = TypeVar("_R")
 
 _FRAME: Final = 5
 _MAX_SCHEMAS: Final = 256
+_MAX_MEMORY: Final = 512 << 20  # that one row may ask for, where its schema lets bytes grow much
 _OWN: Final = {"predictions": "prediction", "features": "feature_row", "labels": "label"}
 
 # What fastavro raises for bytes that aren't what the schema says.
@@ -165,6 +167,12 @@ def convert_row(record: dict[str, Any], max_features: int) -> Envelope:
 
 
 def _record(value: bytes, start: int, row: RowSchema) -> dict[str, Any]:
+    if row.growth > PLAIN_GROWTH and row.growth * len(value) > _MAX_MEMORY:
+        most = int(_MAX_MEMORY / row.growth)
+        raise RefusedError(
+            Reason.OVERSIZED,
+            f"{len(value)} bytes of a schema whose arrays may grow in memory; at most {most}",
+        )
     body = io.BytesIO(value)
     body.seek(start)
     try:

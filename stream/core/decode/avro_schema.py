@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import fastavro
 import orjson
 
+from stream.core.decode.avro_growth import growth_of
 from stream.core.decode.fields import RefusedError, said
 from stream.core.errors import Reason
 
@@ -30,11 +32,13 @@ _PER_MS: Final = {
 class RowSchema:
     """A schema parsed for fastavro, without logical types: values come as they are stored.
 
-    `time_units` is how many of the time field's units make a millisecond.
+    `time_units` is how many of the time field's units make a millisecond, `growth` how many
+    bytes of memory a byte of a row can become.
     """
 
     schema: dict[str, Any]
     time_units: int
+    growth: float
 
 
 def parse_text(text: bytes) -> dict[str, Any]:
@@ -63,7 +67,8 @@ def row_schema(parsed: Mapping[str, Any], needed: frozenset[str]) -> RowSchema:
 
     Raises RefusedError where it isn't a record with the fields needed, refers to itself (its
     values could nest as deep as a record is long), repeats itself beyond bounds, or has arrays
-    of things that take no bytes (a few bytes could ask for any number of them).
+    of things that take no bytes, or far fewer than they take memory (a few bytes could ask for
+    any number of them).
     """
     fields = {f["name"]: f["type"] for f in parsed.get("fields", ())}
     if parsed.get("type") != "record" or not fields.keys() >= needed:
@@ -72,9 +77,14 @@ def row_schema(parsed: Mapping[str, Any], needed: frozenset[str]) -> RowSchema:
             Reason.SCHEMA_MISMATCH,
             f"schema {name}: not a row; fields lacking: {', '.join(lacking)}",
         )
-    _Walk(parsed.get("__named_schemas", {})).measure(parsed, ())
-    plain = _plain(parsed)
-    return RowSchema(plain, _time_units(fields["event_time_ms"]))
+    named = parsed.get("__named_schemas", {})
+    _Walk(named).measure(parsed, ())
+    growth = growth_of(parsed, named)
+    if math.isinf(growth):
+        raise RefusedError(
+            Reason.SCHEMA_MISMATCH, "schema: items that take far more memory than bytes"
+        )
+    return RowSchema(_plain(parsed), _time_units(fields["event_time_ms"]), growth)
 
 
 class _Walk:

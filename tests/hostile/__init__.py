@@ -1,0 +1,1 @@
+"""Records that nobody should send: made by kind and seed, with what must become of each."""
