@@ -19,7 +19,7 @@ from stream.core.decode.plan import Plan, Reader, Shape
 from stream.core.decode.plans import NO_PLAN, Plans
 from stream.core.decode.rows import LACKS_FEATURES, Rows, plain_batches, without
 from stream.core.decode.serve import Fields, Serving, with_served
-from stream.core.decode.stack import Planned, batch_of, feature_of
+from stream.core.decode.stack import Planned, batch_of, columns_of, feature_of
 from stream.core.decode.text import drain, plain_features
 from stream.core.decode.values import Values
 from stream.core.errors import Reason, Rejected
@@ -67,7 +67,7 @@ def assemble(parsed: Parsed, plans: Plans, values: Values, limits: DecodeLimits)
     done = Assembled()
     if not parsed.envelopes:
         return done
-    fields = Fields(*zip(*map(msgspec.structs.astuple, parsed.envelopes), strict=True))
+    fields = Fields(*columns_of(parsed.envelopes, len(Fields._fields)))
     rows, bad = _checked(parsed, fields, plans, limits)
     if parsed.whole is not None and not plans.all_by(parsed.whole, rows.entry):
         done.misread = True

@@ -27,6 +27,7 @@ from stream.core.decode.fields import (
     shown,
 )
 from stream.core.decode.limits import DecodeLimits
+from stream.core.decode.stack import columns_of
 from stream.core.decode.text import drain, parse
 from stream.core.decode.values import Values, not_finite, texts_of
 from stream.core.errors import Reason, Rejected
@@ -92,7 +93,7 @@ def labels_of(
     """The labels of rows ascending by record, and what is wrong with the others."""
     if not rows:
         return None, []
-    ids, labels, times, models = zip(*map(msgspec.structs.astuple, rows), strict=True)
+    ids, labels, times, models = columns_of(rows, 4)
     event_time_ms, bad = checked(ids, times, timestamp_ms, limits)
     bits = values.bits_of(labels)
     for i in np.flatnonzero(not_finite(bits)).tolist():

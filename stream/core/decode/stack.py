@@ -7,7 +7,7 @@ import struct
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import repeat, starmap
+from itertools import chain, repeat, starmap
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from stream.core.decode.plan import Plan, Shape
 from stream.core.records import Batch, Int64s, Overrides, Scalar, Served
 from stream.core.specs import MISTYPED, SCORE_PREFIX
 
-__all__ = ["Planned", "batch_of", "feature_of", "numbers_of"]
+__all__ = ["Planned", "batch_of", "columns_of", "feature_of", "numbers_of"]
 
 _Values = tuple[Any, ...]
 _astuple: Final = msgspec.structs.astuple
@@ -43,6 +43,12 @@ class Planned:
     predictions: Sequence[Scalar]
     scores: Sequence[float | dict[str, float | None] | None]
     unknown: npt.NDArray[np.int32] | None
+
+
+def columns_of(rows: Sequence[Any], width: int) -> list[list[Any]]:
+    """The fields of structs as `width` columns; what a `zip` of them does, in half the time."""
+    flat = list(chain.from_iterable(map(_astuple, rows)))
+    return [flat[place::width] for place in range(width)]
 
 
 def batch_of(shape: Shape, rows: Planned, served: Served | None = None) -> Batch:
