@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from stream.core.records import Int64s
 __all__ = ["murmur2", "partitions_of"]
 
 _M = np.uint32(0x5BD1E995)
+_FEW = 12
 _SEED = np.uint32(0x9747B28C)
 
 
@@ -21,6 +23,8 @@ def murmur2(keys: Sequence[bytes]) -> npt.NDArray[np.uint32]:
     Keys of equal length are hashed together, four bytes at a time over all of them.
     Source: Austin Appleby's MurmurHash2 (32 bits), as the Java client seeds it.
     """
+    if len(keys) < _FEW:
+        return np.array([_hash_one(key) for key in keys], dtype=np.uint32)
     hashes = np.empty(len(keys), dtype=np.uint32)
     lengths = np.fromiter(map(len, keys), dtype=np.int64, count=len(keys))
     for length in np.unique(lengths):
@@ -29,6 +33,23 @@ def murmur2(keys: Sequence[bytes]) -> npt.NDArray[np.uint32]:
         block = np.frombuffer(joined, dtype=np.uint8).reshape(len(where), int(length))
         hashes[where] = _hash_block(block)
     return hashes
+
+
+def _hash_one(key: bytes) -> int:
+    """The same of one key, which is faster for a few."""
+    factor, mask = int(_M), 0xFFFFFFFF
+    state = int(_SEED) ^ len(key)
+    whole = len(key) // 4 * 4
+    for (word,) in struct.iter_unpack("<I", key[:whole]):
+        mixed = word * factor & mask
+        mixed ^= mixed >> 24
+        state = (state * factor ^ mixed * factor) & mask
+    if whole < len(key):
+        state ^= int.from_bytes(key[whole:], "little")
+        state = state * factor & mask
+    state ^= state >> 13
+    state = state * factor & mask
+    return state ^ state >> 15
 
 
 def _hash_block(block: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:

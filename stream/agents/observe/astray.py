@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
-import numpy as np
-
 from stream.core.partitioner import partitions_of
 from stream.core.records import Slice, Source
 
@@ -32,7 +30,8 @@ class Astray:
     def look(self, slice_: Slice, now_ms: int) -> Counter[str]:
         """How many sampled records of the slice are astray, by topic; warns now and then."""
         found: Counter[str] = Counter()
-        places = np.linspace(0, len(slice_) - 1, min(_SAMPLE, len(slice_))).astype(int).tolist()
+        last, steps = len(slice_) - 1, max(1, min(_SAMPLE, len(slice_)) - 1)
+        places = dict.fromkeys(last * step // steps for step in range(steps + 1))
         keyed = [(place, key) for place in places if (key := slice_.key(place))]
         expected = partitions_of([key for _, key in keyed], self._partitions).tolist()
         for (place, _), partition in zip(keyed, expected, strict=True):
