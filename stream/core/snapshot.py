@@ -41,7 +41,7 @@ from stream.core.records import Group, ModelKey, Partial, Source
 
 __all__ = ["Snapshot"]
 
-_VERSION = 2
+_VERSION = 3
 _FRONTIER = b"frontier"
 _DATA, _OUTCOMES = b"data", b"outcomes"
 _MAX_BYTES = 800_000  # a record: below any broker's message.max.bytes

@@ -21,6 +21,7 @@ from stream.agents.monitors import hear_monitor
 from stream.agents.profiles import hear_profile
 from stream.core.catalog import Monitors, Profiles
 from stream.core.pane.partial import decode_partial
+from stream.core.pane.sense import require_sense
 from stream.core.pipeline import Advance, Detection
 from stream.core.records import ModelKey, Output, Partial, Slice, Source
 from stream.core.results import DataResult, WindowResult
@@ -198,10 +199,13 @@ class DetectAgent:
             if source.partition not in self._active:
                 continue
             try:
-                found.append((source.partition, decode_partial(value or b"", self._schema)))
+                partial = decode_partial(value or b"", self._schema)
+                require_sense(partial)
             except Exception:  # noqa: BLE001  # whatever stands there, the worker goes on
                 _log.exception("%s %d offset %d is no partial", *source, offset)
                 self._observer.refused(source.topic)
+                continue
+            found.append((source.partition, partial))
         self._decoded = (slice_, found)
         return found
 

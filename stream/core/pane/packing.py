@@ -25,7 +25,6 @@ __all__ = [
 Steps = tuple[tuple[int, str], ...]  # bytes an item, and the column that holds such items
 PLACES: Steps = ((2, "places2"), (4, "places4"))  # unsigned
 COUNTS: Steps = ((1, "counts1"), (2, "counts2"), (4, "counts4"), (8, "counts8"))  # signed
-_MOST_GROUPS = 1 << 24  # in a record: more aren't believed
 
 
 def pack_column(column: Int64s) -> dict[str, Any]:
@@ -37,10 +36,10 @@ def pack_column(column: Int64s) -> dict[str, Any]:
     return {"base": base, "size": size, "length": len(column), "values": values}
 
 
-def unpack_column(packed: Mapping[str, Any]) -> Int64s:
-    """The column again; raises ValueError or TypeError where it isn't one."""
+def unpack_column(packed: Mapping[str, Any], most: int) -> Int64s:
+    """The column again, of at most so many values; raises ValueError or TypeError for others."""
     base, size, length = packed["base"], packed["size"], packed["length"]
-    if not 0 <= length <= _MOST_GROUPS:
+    if not 0 <= length <= most:
         raise ValueError(f"a partial's column says that it has {length} values")
     if not size:
         return np.full(length, base, dtype=np.int64)

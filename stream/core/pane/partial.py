@@ -21,6 +21,7 @@ from stream.core.pane.packing import (
 )
 from stream.core.pane.payload import Payload, starts_of
 from stream.core.pane.rawbytes import pack_raw, unpack_raw
+from stream.core.pane.seal import seal, unseal
 from stream.core.records import (
     Claim,
     Int64s,
@@ -36,6 +37,7 @@ from stream.core.records import (
 __all__ = ["decode_partial", "encode_partials"]
 
 _GROUP_BYTES = 96  # about what a group's entries in the columns take at most, names included
+_MOST_SLOTS = 1 << 24  # of one vector: a thousand features of 16,000 categories
 _PACKED = (*COLUMNS, "length", "place_size", "count_size")
 
 
@@ -64,12 +66,17 @@ def encode_partials(partial: Partial, schema: dict[str, Any], max_bytes: int) ->
 
 
 def decode_partial(value: bytes, schema: dict[str, Any]) -> Partial:
-    """Decodes one record of `partials`; raises what fastavro or numpy raise on other bytes.
+    """Decodes one record of `partials`; takes no more than some hundred times its memory.
 
-    Raises ValueError where the record's parts disagree.
+    Raises ValueError for bytes that this release didn't write and where the parts disagree;
+    of a body that was sealed and is no partial what fastavro, orjson or numpy raise.
     """
-    record: Any = fastavro.schemaless_reader(io.BytesIO(value), schema, None)
-    columns = {name: unpack_column(record[name]) for name in _PACKED}
+    body = io.BytesIO(unseal(value))
+    record: Any = fastavro.schemaless_reader(body, schema, None)
+    if body.read(1):
+        raise ValueError("a partial has bytes behind its end")
+    # No two groups have the same name and pane: together they take a byte each, or more.
+    columns = {name: unpack_column(record[name], len(value)) for name in _PACKED}
     size = len(columns["name"])
     if any(len(column) != size for column in columns.values()):
         raise ValueError("the columns of a partial have different lengths")
@@ -178,7 +185,7 @@ def _check(columns: Mapping[str, Int64s], names: int) -> None:
     limits = {
         "name": (0, names - 1),
         "kind": (min(Kind), max(Kind)),
-        "width": (0, 1 << 32),
+        "width": (0, _MOST_SLOTS),
         "length": (0, 1 << 32),
         "place_size": (0, 4),
         "count_size": (0, 8),
@@ -200,7 +207,7 @@ def _encode(
     }
     out = io.BytesIO()
     fastavro.schemaless_writer(out, schema, record)
-    return out.getvalue()
+    return seal(out.getvalue())
 
 
 def _rows(names: tuple[str, str], items: Iterable[tuple[Source, int, int]]) -> list[dict[str, Any]]:

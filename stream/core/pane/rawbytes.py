@@ -38,9 +38,11 @@ def pack_raw(group: Group, max_bytes: int) -> Iterator[tuple[Group, bytes]]:
 
 
 def unpack_raw(data: bytes) -> RawColumns:
-    """The columns again; raises what orjson raises, or KeyError, on other bytes."""
+    """The columns again; raises what orjson raises, ValueError or KeyError on other bytes."""
     record = orjson.loads(data)
     columns: RawColumns = record["columns"]
+    if not {list}.issuperset(map(type, columns.values())):
+        raise ValueError("a partial's raw columns aren't lists")
     for name, place, positive in record[_NOT_FINITE]:
         columns[name][place] = float("inf") if positive else float("-inf")
     return columns
