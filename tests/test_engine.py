@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
@@ -206,7 +207,9 @@ def test_an_agents_fault_aborts_and_the_same_records_come_again(deployment: Depl
     assert deployment.counted() == deployment.sent
 
 
-def test_a_fault_that_stays_ends_the_runner(deployment: Deployment) -> None:
+def test_a_fault_that_stays_ends_the_runner_and_says_where_it_was(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
     deployment.create()
     deployment.produce(1, value=b"poison")
     agent = Failing()
@@ -216,6 +219,8 @@ def test_a_fault_that_stays_ends_the_runner(deployment: Deployment) -> None:
     ):
         running.wait()
     assert running.noted.is_ready is False
+    said = [record.getMessage() for record in caplog.records if "failed" in record.getMessage()]
+    assert len(said) == 3 and all(re.search(r"read since: numbers/\d 0?-0$", s) for s in said)
 
 
 def test_topics_of_a_wrong_shape_are_refused_before_anything(deployment: Deployment) -> None:

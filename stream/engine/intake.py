@@ -12,10 +12,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from stream.adapters.kafka.codes import END
 from stream.core.records import Int64s, Slice, Source
+from stream.engine.agent import Broadcast
 
-__all__ = ["Intake"]
+__all__ = ["Intake", "broadcast"]
 
 _time_ms = itemgetter(1)
+_MOST_TOLD = 8  # sources named in a line of the log
 _SAMPLES = 64  # records of a slice whose sizes are looked at
 
 
@@ -65,6 +67,20 @@ class Intake:
         """The tasks whose positions aren't those of the last commit."""
         moved = (self.positions != self.recorded).any(axis=0)
         return [task for task in tasks if moved[task]]
+
+    def uncommitted(self) -> str:
+        """The records stepped since the last commit, as `topic/partition first-last`, some.
+
+        Of a source without a commit `first` isn't known and is left out.
+        """
+        moved = np.argwhere(self.positions > np.maximum(self.recorded, 0)).tolist()
+        told = []
+        for topic, partition in moved[:_MOST_TOLD]:
+            first = self.recorded[topic, partition]
+            last = self.positions[topic, partition] - 1
+            told.append(f"{self.topics[topic]}/{partition} {first if first >= 0 else ''}-{last}")
+        more = [f"{len(moved) - _MOST_TOLD} more"] if len(moved) > _MOST_TOLD else []
+        return ", ".join(told + more) or "nothing"
 
     def record(self, task: int) -> bytes:
         """A task's positions as its changelog keeps them."""
@@ -205,3 +221,10 @@ def _plain(message: Message) -> list[tuple[str, bytes]] | None:
     return [
         (name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs
     ]
+
+
+def broadcast(message: Message, prefix: str) -> Broadcast:
+    """A record of a broadcast topic, by the topic's logical name."""
+    topic = (message.topic() or "").removeprefix(prefix)
+    time_ms = message.timestamp()[1]
+    return Broadcast(topic, message.offset() or 0, time_ms, message.key(), message.value())

@@ -142,8 +142,9 @@ class Runner:
         """An agent's exception: logged, and raised again when it keeps coming."""
         session.failures += 1
         _log.error(
-            "%s failed (%d of %d in a row) and starts over from its last commit",
-            self._agent.name, session.failures, self._settings.max_failures, exc_info=error,
+            "%s failed (%d of %d in a row) and starts over from its last commit; read since: %s",
+            self._agent.name, session.failures, self._settings.max_failures, session.uncommitted(),
+            exc_info=error,
         )  # fmt: skip
         if session.failures >= self._settings.max_failures:
             raise error

@@ -15,10 +15,10 @@ from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.codes import said
 from stream.core.errors import BrokerError, FatalBrokerError
 from stream.core.records import Output, Slice, Source
-from stream.engine.agent import Agent, Broadcast, Commit, Pausing
+from stream.engine.agent import Agent, Commit, Pausing
 from stream.engine.assignment import Assignment
 from stream.engine.collector import settle_garbage
-from stream.engine.intake import Intake
+from stream.engine.intake import Intake, broadcast
 from stream.engine.observer import EngineObserver
 from stream.engine.pace import Pace
 from stream.engine.recovery import POSITIONS, Recovery
@@ -117,6 +117,10 @@ class Session:
     def ready(self) -> bool:
         """True while every task runs and the brokers answer."""
         return self._assignment.settled and not self._errors.away
+
+    def uncommitted(self) -> str:
+        """What was read since the last commit: topic, partition and offsets of each source."""
+        return self._intake.uncommitted()
 
     def start_over(self, reason: str) -> None:
         """Aborts, and restores the tasks from their last commit; a restore under way goes on."""
@@ -239,7 +243,7 @@ class Session:
         messages = self._broadcasts.news() if self._broadcasts else []
         if messages:
             prefix = self._settings.prefix
-            news = [_broadcast(message, prefix) for message in messages]
+            news = [broadcast(message, prefix) for message in messages]
             self._said += self._agent.hear(news)
         self._heard_ms = now_ms
 
@@ -292,9 +296,3 @@ class Session:
         error, self._assignment.error = self._assignment.error, None
         if error is not None:
             raise error
-
-
-def _broadcast(message: Message, prefix: str) -> Broadcast:
-    topic = (message.topic() or "").removeprefix(prefix)
-    time_ms = message.timestamp()[1]
-    return Broadcast(topic, message.offset() or 0, time_ms, message.key(), message.value())
