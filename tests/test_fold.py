@@ -15,7 +15,7 @@ from stream.core.catalog import Profiles
 from stream.core.pane.binning import Stack, tables_of
 from stream.core.pane.fold import Fold
 from stream.core.pane.raw import bin_raw
-from stream.core.records import CARRIES_COLUMN, Batch, Group
+from stream.core.records import CARRIES_COLUMN, Batch, Group, RawColumns
 from tests.pane_rows import BOTH, as_batch, numeric, profile, raw_rows
 
 PANE_MS = 1000
@@ -149,25 +149,34 @@ def test_raw_rows_are_binned_by_the_profile_of_their_pane_and_stay_raw_before_it
     assert (after.count_vector() == bin_raw(later, known).counts).all()
 
 
-@pytest.mark.parametrize("case", ["one pane", "two panes", "nothing odd"])
-def test_many_rows_at_once_count_as_few_at_a_time(case: str) -> None:
-    rng, count = np.random.default_rng(5), 20_000
+@pytest.mark.parametrize("step", [1_500, 30_000])
+@pytest.mark.parametrize("case", ["odd rows", "two panes", "two panes in a slice", "plain rows"])
+def test_many_rows_count_as_raw_values_do(case: str, step: int) -> None:
+    rng, count = np.random.default_rng(5), 30_000
     profiles = Profiles()
     known = profile("credit", rng)
     profiles.hear(known)
-    batch = as_batch(raw_rows(known, rng, count, [0] * count), profiles)
-    if case == "nothing odd":
-        batch = dataclasses.replace(
-            batch, overrides=None, carries=np.full(count, BOTH, dtype=np.uint8)
-        )
+    raw = raw_rows(known, rng, count, [0] * count)
+    if case != "odd rows":
+        odd = str | bool
+        columns: RawColumns = {
+            name: [None if isinstance(x, odd) else x for x in values]
+            for name, values in raw.columns.items()
+        }
+        raw = dataclasses.replace(raw, columns=columns, carries=np.full(count, BOTH, np.uint8))
+    batch = as_batch(raw, profiles)
+    assert (batch.overrides is None) == (case != "odd rows")
     times = np.zeros(count, dtype=np.int64)
-    times[count // 2 :] += PANE_MS * (case == "two panes")
-    at_once, apart = Fold(profiles, PANE_MS), Fold(profiles, PANE_MS)
-    late = at_once.add(batch, times)
-    for start in range(0, count, 1_000):
-        late -= apart.add(_cut(batch, start, start + 1_000), times[start : start + 1_000])
+    if case == "two panes":
+        times[15_000:] = PANE_MS
+    elif case == "two panes in a slice":
+        times[::2] = PANE_MS
+    columns_, values_ = Fold(profiles, PANE_MS), Fold(profiles, PANE_MS)
+    late = values_.add_raw(raw, times)
+    for start in range(0, count, step):
+        late -= columns_.add(_cut(batch, start, start + step), times[start : start + step])
     assert late == 0
-    assert _by_pane(at_once.take()) == _by_pane(apart.take())
+    assert _by_pane(columns_.take()) == _by_pane(values_.take())
 
 
 @pytest.mark.parametrize("seed", range(20))

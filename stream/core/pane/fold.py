@@ -11,6 +11,7 @@ import numpy.typing as npt
 from stream.core.catalog import Profiles
 from stream.core.pane.binning import Stack, Table, tables_of
 from stream.core.pane.block import COLUMNS, TOTALS, Groups, Name
+from stream.core.pane.bulk import counted
 from stream.core.pane.groups import Accumulator, Rows
 from stream.core.pane.rawfold import RawFold
 from stream.core.pane.slots import Slots
@@ -32,7 +33,8 @@ Mask = npt.NDArray[np.bool_]
 
 _Shape = tuple[int, int]
 _BOTH = CARRIES_FEATURES | CARRIES_PREDICTION
-_MANY = 8_192  # rows of one group that are worth counting a variable at a time
+_WAITING = 16_384  # rows that wait to be counted together
+_MANY = 4_096  # rows of one group that are worth counting a variable at a time
 _CHUNK = 2_048  # rows folded at once, so that their codes stay in the cache
 
 
@@ -68,6 +70,8 @@ class Fold:
         self._segments: Sequence[tuple[str, ...]] = ()
         self._counts = Accumulator(self._slots)
         self._raw = RawFold(profiles, pane_ms)
+        self._waiting: dict[tuple[int, int], list[tuple[Batch, Rows]]] = {}
+        self._waits = 0
 
     def add(
         self,
@@ -88,10 +92,6 @@ class Fold:
         """
         if not len(batch):
             return 0
-        models = self._models_of(batch)
-        rows = models.place[batch.entry]
-        first = int(rows[0])
-        uniform = bool((rows == first).all())
         pane = effective_ms // self._pane_ms
         late = batch.event_time_ms // self._pane_ms < pane
         carries = batch.carries
@@ -101,16 +101,14 @@ class Fold:
             sets = np.zeros(len(batch), dtype=np.int32)
         else:
             self._segments = segments
-        totals = _totals(batch, carries, late, keep, unkept)
-        if uniform and len(batch) >= _MANY and _plain(batch, carries, pane, sets):
-            self._count(batch, int(pane[0]), models.starts[first], totals)
-            return int(np.count_nonzero(late))
-        for start in range(0, len(batch), _CHUNK):
-            part = slice(start, min(start + _CHUNK, len(batch)))
-            place = first if uniform else rows[part]
-            codes = self._codes(batch, part, carries[part], models, place)
-            counted = Rows(batch.entry[part], pane[part], sets[part], totals[:, part])
-            self._counts.add(codes, counted, one_profile=uniform)
+        rows = Rows(batch.entry, pane, sets, _totals(batch, carries, late, keep, unkept))
+        if _plain(batch, carries, rows):
+            self._waiting.setdefault((int(batch.entry[0]), int(pane[0])), []).append((batch, rows))
+            self._waits += len(batch)
+            if self._waits >= _WAITING:
+                self._settle()
+        else:
+            self._add(batch, carries, rows)
         return int(np.count_nonzero(late))
 
     def add_raw(
@@ -129,21 +127,22 @@ class Fold:
 
     def take(self) -> Groups:
         """All groups since the last call, in no particular order; few are in more than one part."""
-        counted = self._counts.take()
+        self._settle()
+        found = self._counts.take()
         segments: tuple[str, ...] = ("",)
-        if len(counted) and int(counted.sets.max()):
-            counted, segments = by_segment(counted, self._segments, self._slots.width)
+        if len(found) and int(found.sets.max()):
+            found, segments = by_segment(found, self._segments, self._slots.width)
         self._segments = ()
-        name = counted.sets * len(self._profiles.entries) + counted.entry
+        name = found.sets * len(self._profiles.entries) + found.entry
         used, index = np.unique(name, return_inverse=True)
-        columns = dict(zip(TOTALS, counted.totals, strict=True)) | {
+        columns = dict(zip(TOTALS, found.totals, strict=True)) | {
             "name": index,
-            "kind": np.full(len(counted), Kind.DATA),
-            "pane_ms": counted.pane * self._pane_ms,
-            "width": self._slots.width[counted.entry],
+            "kind": np.full(len(found), Kind.DATA),
+            "pane_ms": found.pane * self._pane_ms,
+            "width": self._slots.width[found.entry],
         }
         names = tuple(self._name(number, segments) for number in used.tolist())
-        block = Groups(names, np.stack([columns[c] for c in COLUMNS]), counted.payload)
+        block = Groups(names, np.stack([columns[c] for c in COLUMNS]), found.payload)
         raw = self._raw.take()
         return Groups.joined([block, Groups.of(raw)]) if raw else block
 
@@ -152,23 +151,42 @@ class Fold:
         self._counts = Accumulator(self._slots)
         self._raw = RawFold(self._profiles, self._pane_ms)
         self._segments = ()
+        self._waiting, self._waits = {}, 0
 
     def _name(self, number: int, segments: Sequence[str]) -> Name:
         segment, entry = divmod(number, len(self._profiles.entries))
         profile = self._profiles.entries[entry]
         return Name(profile.model, profile.hash, segments[segment])
 
-    def _count(
-        self, batch: Batch, pane: int, starts: Int64s, totals: npt.NDArray[np.int32]
-    ) -> None:
+    def _add(self, batch: Batch, carries: npt.NDArray[np.uint8], rows: Rows) -> None:
+        """Counts rows of any groups, by their codes."""
+        models = self._models_of(batch)
+        places = models.place[batch.entry]
+        first = int(places[0])
+        uniform = bool((places == first).all())
+        for start in range(0, len(batch), _CHUNK):
+            part = slice(start, min(start + _CHUNK, len(batch)))
+            place = first if uniform else places[part]
+            codes = self._codes(batch, part, carries[part], models, place)
+            self._counts.add(codes, rows.part(part), one_profile=uniform)
+
+    def _settle(self) -> None:
+        """Counts the rows that wait: a variable at a time where a group has many."""
+        for (entry, pane), items in self._waiting.items():
+            if sum(len(batch) for batch, _ in items) >= _MANY:
+                self._count(entry, pane, items)
+            else:
+                for batch, rows in items:
+                    self._add(batch, batch.carries, rows)
+        self._waiting, self._waits = {}, 0
+
+    def _count(self, entry: int, pane: int, items: Sequence[tuple[Batch, Rows]]) -> None:
         """Counts rows of one group that carry everything, a variable at a time."""
-        entry = int(batch.entry[0])
-        counts = np.zeros(int(self._slots.width[entry]) + 1, dtype=np.int64)
-        each = [t.counts(x) for t, x in zip(self._tables[entry], batch.numeric, strict=True)]
-        each += [np.bincount(codes) for codes in batch.codes]
-        for start, own in zip(starts.tolist(), each, strict=True):
-            counts[start : start + len(own)] = own
-        self._counts.add_counts(entry, pane, counts, totals.sum(axis=1, dtype=np.int64))
+        self._models_of(items[0][0])
+        batches = [batch for batch, _ in items]
+        counts = counted(self._profiles.entries[entry], self._tables[entry], batches)
+        totals = [rows.totals.sum(axis=1, dtype=np.int64) for _, rows in items]
+        self._counts.add_counts(entry, pane, counts, sum(totals[1:], totals[0]))
 
     def _codes(
         self,
@@ -224,12 +242,11 @@ class Fold:
         )
 
 
-def _plain(
-    batch: Batch, carries: npt.NDArray[np.uint8], pane: Int64s, sets: npt.NDArray[np.int32]
-) -> bool:
-    """Whether rows are of one pane and of no segment, carry everything, and none is odd."""
-    one = bool((pane == pane[0]).all()) and not sets.any()
-    return one and batch.overrides is None and bool((carries == _BOTH).all())
+def _plain(batch: Batch, carries: npt.NDArray[np.uint8], rows: Rows) -> bool:
+    """Whether rows are of one profile, pane and no segment, carry everything, and none is odd."""
+    if batch.overrides is not None or rows.sets.any() or (carries != _BOTH).any():
+        return False
+    return bool((rows.entry == rows.entry[0]).all() and (rows.pane == rows.pane[0]).all())
 
 
 def _override(codes: Int64s, known: Overrides, part: slice) -> None:

@@ -43,6 +43,10 @@ class Rows:
             self.entry[which], self.pane[which], self.sets[which], self.totals.take(which, axis=1)
         )
 
+    def part(self, which: slice) -> Rows:
+        """A stretch of the rows."""
+        return Rows(self.entry[which], self.pane[which], self.sets[which], self.totals[:, which])
+
     def triples(self) -> list[_Key]:
         """Each row's entry, pane and set."""
         columns = (self.entry.tolist(), self.pane.tolist(), self.sets.tolist())
