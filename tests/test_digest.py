@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream import cloudevents
@@ -94,6 +94,7 @@ _WINDOWS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(_WINDOWS, st.randoms(use_true_random=False))
 def test_neither_order_nor_place_counts(windows: list[Read], random: Any) -> None:
     shuffled = [
@@ -104,6 +105,7 @@ def test_neither_order_nor_place_counts(windows: list[Read], random: Any) -> Non
     assert [f.what for f in digest_of(shuffled, []).windows] == sorted(map(_identity, windows))
 
 
+@settings(deadline=None)
 @given(_WINDOWS.filter(bool), st.data())
 def test_every_byte_counts(windows: list[Read], data: st.DataObject) -> None:
     before = _hex(windows)
@@ -141,6 +143,7 @@ def test_a_digest_can_be_computed_by_hand() -> None:
     assert _hex([second, first], [opened]) == expected
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=4), st.binary(max_size=4))
 def test_no_byte_can_pass_from_the_key_to_the_value(key: bytes, value: bytes) -> None:
     joined = key + value

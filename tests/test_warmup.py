@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.core.pane.warmup import WarmUp
@@ -39,6 +39,7 @@ def _cut(groups: list[Group], wanted: int) -> int | None:
     return warm_up.cut(lambda _: True, lambda _: wanted)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=12), max_size=6),
     st.integers(1, 30),
