@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stream import schemas
 from stream.adapters.metrics import Metrics
@@ -15,6 +18,8 @@ from stream.core.pane.content import profile_key, profile_to_record
 from stream.core.pane.reference import build_profile
 from stream.core.records import ModelKey, Source
 from stream.engine.agent import Broadcast
+from tests.decode_strategies import texts, topic_names
+from tests.hostile.mixture import KINDS, mixture
 from tests.observe_agents import (
     NOW,
     PANE_MS,
@@ -85,6 +90,48 @@ def test_a_profile_that_starts_within_a_pane_is_refused() -> None:
         value = schemas.encode_json("reference_profile", profile_to_record(known))
         agent.hear([Broadcast("profiles", 0, NOW, profile_key(known), value)])
         assert len(agent._profiles.entries) == known_after
+
+
+def test_every_kind_of_hostile_record_has_letters_that_can_be_read() -> None:
+    cases = [case for case in mixture(5, len(KINDS), NOW, large=1) if case.topic != "labels"]
+    agent = new_agent()
+    assign_tasks(agent)
+    records = [
+        Record(
+            Source(case.topic, 0),
+            i,
+            NOW,
+            case.record.value,
+            case.record.key,
+            list(case.record.headers),
+        )
+        for i, case in enumerate(cases)
+    ]
+    outputs = agent.step(slice_of(records), NOW)
+    assert all(len(output.value or b"") < SETTINGS.record_bytes + 75_000 for output in outputs)
+    letters = [schemas.decode_avro("dead_letter", output.value or b"") for output in outputs]
+    found = Counter((letter["offset"], letter["reason"]) for letter in letters)
+    wanted = {(i, reason.value): 1 for i, case in enumerate(cases) for reason in case.refused}
+    assert found == wanted
+    for letter in letters:
+        whole = cases[letter["offset"]].record
+        headers = sum(len(name) + len(value) for name, value in whole.headers)
+        large = len(whole.value or b"") > SETTINGS.record_bytes or len(whole.key or b"") > 4_096
+        assert letter["truncated"] == (large or headers > 65_536)
+        assert letter["truncated"] or (letter["key"], letter["value"]) == (whole.key, whole.value)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(texts(), topic_names), max_size=8))
+def test_no_text_makes_the_agent_raise(texts_: list[tuple[bytes, str]]) -> None:
+    agent = new_agent()
+    assign_tasks(agent)
+    records = [
+        Record(Source(topic, 0), i, NOW, value, b"k") for i, (value, topic) in enumerate(texts_)
+    ]
+    for output in agent.step(slice_of(records), NOW):
+        schemas.decode_avro("dead_letter", output.value or b"")
+    commit_at(agent, len(records), NOW)
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b'{"version": 99, "sources": []}', b"[]"])

@@ -35,7 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "alerts": "stream.cli.alerts:app",
     "windows": "stream.cli.windows:app",
     "digest": "stream.cli.digest.command:app",
-    "dead-letters": "stream.cli.dead_letters:app",
+    "dead-letters": "stream.cli.dead_letters.command:app",
     "state": "stream.cli.state:app",
     "schemas": "stream.cli.schemas:app",
     "dev": "stream.cli.dev:app",

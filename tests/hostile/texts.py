@@ -129,6 +129,10 @@ TEXTS: Mapping[str, Maker] = {
     "no UTF-8 in the id": _swapped(Reason.MALFORMED, b'"odd-', b'"\xff\xfe'),
     "no UTF-8 in a feature": _swapped(Reason.MALFORMED, b'"CA"', b'"\xc3\x28"'),
     "half a pair of surrogates": _swapped(Reason.MALFORMED, b'"CA"', b'"\\ud800"'),
+    "a list under half a pair of surrogates": _swapped(
+        Reason.WRONG_TYPE, b'"x1":1', b'"\\ud800":[1]'
+    ),
+    "a time of half a pair of surrogates": _time(Reason.WRONG_TYPE, b'"\\udfff"'),
     "a time of NaN": _time(Reason.NOT_FINITE_TIME, b"NaN"),
     "a time of infinity": _time(Reason.NOT_FINITE_TIME, b"-Infinity"),
     "a time of 1e400": _time(Reason.NOT_FINITE_TIME, b"1e400"),

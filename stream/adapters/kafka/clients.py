@@ -82,15 +82,22 @@ class Connection:
         return self._consumer({**_RECONNECT, **FETCH, **self.properties, **_READING, **own})
 
     def producer(
-        self, transactional_id: str, transaction_timeout_ms: int, errors: ClientErrors | None = None
+        self,
+        transactional_id: str,
+        transaction_timeout_ms: int,
+        errors: ClientErrors | None = None,
+        *,
+        alone: bool = False,
     ) -> Producer:
         """A transactional producer; a random part is added to its id.
 
         The group's generation fences zombies (KIP-447), so no two processes need share an id.
+        One that is `alone` has the id as it is, and fences the one that had it before.
         `errors` hears this producer's errors instead of the connection's own report.
         """
+        end = "" if alone else f"-{uuid.uuid4().hex}"
         own: dict[str, Property] = {
-            "transactional.id": f"{transactional_id}-{uuid.uuid4().hex}",
+            "transactional.id": f"{transactional_id}{end}",
             "transaction.timeout.ms": transaction_timeout_ms,
             "enable.idempotence": True,
             "partitioner": "murmur2_random",

@@ -13,13 +13,17 @@ from stream.core.records import Header, Output, Slice, Source
 __all__ = ["DeadLetters"]
 
 _KEY_BYTES = 4_096  # of a key that are kept
-_HEADER_BYTES = 8_192  # of all headers that are kept
+_HEADER_BYTES = 65_536  # of all headers that are kept
 _DETAIL = 500  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
-    """Makes dead letters of at most `max_bytes`: a longer value is cut and marked truncated."""
+    """Makes dead letters of at most `max_bytes`, about.
+
+    A longer value, a key of more than 4 KB, headers of more than 64 KB are cut, and the letter is
+    marked truncated.
+    """
 
     agent: str
     max_bytes: int
@@ -27,8 +31,10 @@ class DeadLetters:
     def letter(self, slice_: Slice, rejected: Rejected, now_ms: int) -> Output:
         """The output that carries one refused record, or some rows of one."""
         place = rejected.record
-        value = slice_.values[place]
-        headers = slice_.headers[place] if slice_.headers is not None else None
+        value, key = slice_.values[place], slice_.key(place)
+        headers = (slice_.headers[place] if slice_.headers is not None else None) or ()
+        kept = _kept(headers)
+        cut = len(value or b"") > self.max_bytes or len(key or b"") > _KEY_BYTES
         return self._output(
             slice_.sources[int(slice_.source[place])],
             int(slice_.offset[place]),
@@ -36,10 +42,10 @@ class DeadLetters:
             rejected.detail,
             now_ms,
             timestamp_ms=int(slice_.timestamp_ms[place]),
-            key=slice_.key(place),
+            key=key,
             value=None if value is None else value[: self.max_bytes],
-            truncated=value is not None and len(value) > self.max_bytes,
-            headers=_kept(headers or ()),
+            truncated=cut or len(kept) < len(headers),
+            headers=kept,
             rows=list(rejected.rows),
         )
 
@@ -91,7 +97,7 @@ class DeadLetters:
             "truncated": truncated,
             "headers": headers,
             "reason": reason.value,
-            "detail": detail[:_DETAIL],
+            "detail": _unicode(detail[:_DETAIL]),
             "rows": rows,
             "agent": self.agent,
             "rejected_at_ms": now_ms,
@@ -107,5 +113,10 @@ def _kept(headers: Sequence[Header]) -> list[dict[str, object]]:
         room -= len(name) * 4 + len(value or b"")
         if room < 0:
             break
-        kept.append({"name": name, "value": value})
+        kept.append({"name": _unicode(name), "value": value})
     return kept
+
+
+def _unicode(text: str) -> str:
+    """The text, which may quote what a record holds, without surrogates that have no partner."""
+    return text.encode("utf-8", "backslashreplace").decode()

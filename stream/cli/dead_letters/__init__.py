@@ -1,0 +1,1 @@
+"""Dead letters: listed, exported to a file, and sent again once."""
