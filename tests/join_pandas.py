@@ -40,12 +40,14 @@ class Rules:
 class Joined:
     """What became of the records.
 
-    `predictions` are those that count, with pane_ms; `outcomes` have a prediction's columns and
-    pane_ms (of the outcome), late, out (values that were taken out) and label: the value in force
-    at the end, None after a retraction. `events` counts what happened, by name.
+    `predictions` are those that count, `repeated` the others, both with pane_ms. `outcomes` have
+    a prediction's columns and pane_ms (of the outcome), late, out (values that were taken out)
+    and label: the value in force at the end, None after a retraction. `events` counts what
+    happened, by name.
     """
 
     predictions: pd.DataFrame
+    repeated: pd.DataFrame
     outcomes: pd.DataFrame
     events: Counter[str]
 
@@ -71,7 +73,9 @@ def join(predictions: pd.DataFrame, labels: pd.DataFrame, rules: Rules) -> Joine
     predictions = _timed(predictions, rules, events)
     labels = _timed(labels, rules, events)
     reached = predictions.groupby("partition").high_ms.max() - rules.out_of_orderness_ms
-    predictions = _without_duplicates(predictions, rules, events)
+    duplicates = _duplicates(predictions, rules)
+    events["duplicate"] += len(duplicates)
+    repeated, predictions = predictions.loc[duplicates], predictions.drop(index=duplicates)
     pairs = _pairs(predictions, labels, rules)
     alone = labels[~labels.index.isin(pairs.label_row)]
     waited = alone.partition.map(reached).fillna(_BEGINNING) > alone.time_ms + rules.early_ms
@@ -82,7 +86,8 @@ def join(predictions: pd.DataFrame, labels: pd.DataFrame, rules: Rules) -> Joine
         if (outcome := _outcome(own, rules, events)) is not None
     ]
     columns = [*_MODEL, "group", "prediction", "score", "pane_ms", "late", "out", "label"]
-    return Joined(predictions, pd.DataFrame(outcomes, columns=columns, dtype=object), events)
+    found = pd.DataFrame(outcomes, columns=columns, dtype=object)
+    return Joined(predictions, repeated, found, events)
 
 
 def _timed(rows: pd.DataFrame, rules: Rules, events: Counter[str]) -> pd.DataFrame:
@@ -99,10 +104,8 @@ def _timed(rows: pd.DataFrame, rules: Rules, events: Counter[str]) -> pd.DataFra
     return rows.assign(pane_ms=pane_ms, late=rows.event_ms < pane_ms)
 
 
-def _without_duplicates(
-    predictions: pd.DataFrame, rules: Rules, events: Counter[str]
-) -> pd.DataFrame:
-    """The predictions that aren't of the time in which an earlier one of the same is known."""
+def _duplicates(predictions: pd.DataFrame, rules: Rules) -> list[int]:
+    """The rows of the time in which an earlier prediction of the same is known."""
     duplicates: list[int] = []
     for _, same in predictions.groupby(["partition", *_MODEL, "id"], sort=False):
         until_ms = _BEGINNING
@@ -111,8 +114,7 @@ def _without_duplicates(
                 duplicates.append(index)
             else:
                 until_ms = max(until_ms, time_ms + rules.horizon_ms[model])
-    events["duplicate"] += len(duplicates)
-    return predictions.drop(index=duplicates)
+    return duplicates
 
 
 def _pairs(predictions: pd.DataFrame, labels: pd.DataFrame, rules: Rules) -> pd.DataFrame:
@@ -181,7 +183,7 @@ def windows(
     """By model, version, segment and start. Too few outcomes are carried to the next window."""
     found: dict[tuple[str, str, str, int], Window] = {}
     carried: dict[tuple[str, str, str], tuple[int, pd.DataFrame]] = {}
-    placed = _in_windows(in_segments(joined.outcomes), window_ms, hop_ms)
+    placed = in_windows(in_segments(joined.outcomes), window_ms, hop_ms)
     for place, own in placed.groupby([*_MODEL, "segment", "start_ms"]):
         model, version, segment, start_ms = cast(tuple[str, str, str, int], place)
         subject = (model, version, segment)
@@ -218,7 +220,7 @@ def rows_between(rows: pd.DataFrame, subject: tuple[str, str, str], panes: range
     return int((mine & (rows.pane_ms >= panes.start) & (rows.pane_ms < panes.stop)).sum())
 
 
-def _in_windows(rows: pd.DataFrame, window_ms: int, hop_ms: int) -> pd.DataFrame:
+def in_windows(rows: pd.DataFrame, window_ms: int, hop_ms: int) -> pd.DataFrame:
     """Each row once for every window that holds its pane, with the window's start_ms."""
     last_ms = rows.pane_ms // hop_ms * hop_ms
     each = [rows.assign(start_ms=last_ms - back) for back in range(0, window_ms, hop_ms)]

@@ -1,4 +1,4 @@
-"""Rows and labels in any order and any slices: one and the same windows, and those that are due."""
+"""Rows and labels in any order and any slices: one and the same windows and alerts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from stream.core.rules import LabelRule, MetricRule, SegmentRule
 from stream.core.specs import MonitorSpec
-from tests.detect_labels import END, Flow, due_windows, events_of, run
+from tests.detect_labels import END, deployed, events_of
 from tests.detect_world import PANE
+from tests.label_flow import Flow, run
 
 WINDOW = 4 * PANE
 MONITORS = {
@@ -54,8 +55,9 @@ def test_however_topics_are_cut_and_interleaved_windows_are_the_same(
     seed: int, kind: str, count: int, owners: int
 ) -> None:
     events = events_of(seed, count)
-    straight = run(Random(1), events, MONITORS[kind], longest=3)
-    other = run(Random(seed), events, MONITORS[kind], owners=owners, longest=60)
+    deployment = deployed(MONITORS[kind])
+    straight = run(Random(1), events, deployment, longest=20, lazy=0.0)
+    other = run(Random(seed), events, deployment, owners=owners, longest=60)
     same(straight, other)
     alerts = [orjson.loads(value) for value in straight.said("alerts")]
     for name in {alert["kind"] for alert in alerts}:
@@ -65,51 +67,20 @@ def test_however_topics_are_cut_and_interleaved_windows_are_the_same(
 
 @settings(max_examples=15, deadline=None)
 @given(SEEDS, KINDS, st.integers(10, 100))
-def test_restarted_at_any_commit_they_are_the_same(seed: int, kind: str, count: int) -> None:
+def test_after_crashes_anywhere_they_are_the_same(seed: int, kind: str, count: int) -> None:
     events = events_of(seed, count)
-    straight = run(Random(1), events, MONITORS[kind])
-    restarted = run(Random(seed), events, MONITORS[kind], restarts=True)
-    same(straight, restarted)
-
-
-@settings(max_examples=40, deadline=None)
-@given(SEEDS, st.integers(10, 150))
-def test_every_outcome_counts_as_the_design_says(seed: int, count: int) -> None:
-    events = events_of(seed, count)
-    flow = run(Random(seed), events, MONITORS["tumbling"])
-    outcomes, made = due_windows(events, WINDOW)
-    told = {}
-    known: dict[tuple[str, int], dict[str, int]] = {}
-    for value in flow.said("windows"):
-        window = orjson.loads(value)
-        place = (window["segment"], window["start_ms"])
-        if window["kind"] == "performance":
-            told[place] = window
-        elif window["start_ms"] < END:
-            known[place] = window
-    due = {place: each for place, each in outcomes.items() if each.rows and place[1] < END}
-    assert set(told) == set(due)
-    for (segment, start_ms), each in due.items():
-        window = told[segment, start_ms]
-        assert (window["rows"], window["corrections"]) == (each.rows, each.out)
-        if window["scored"] and window["scored_from_ms"] is None:
-            value = window["metrics"]["accuracy"]["value"]
-            assert value == pytest.approx(each.right / each.rows, abs=1e-8)
-        earlier = [(s, at) for s, at in made if s == segment and at <= start_ms]
-        assert window["predictions"] == sum(made[place] for place in earlier)
-        before = [o.rows for (s, at), o in outcomes.items() if s == segment and at <= start_ms]
-        assert window["outcomes"] == sum(before)
-    assert {place: window["rows"] for place, window in known.items()} == {
-        place: rows for place, rows in made.items() if place[1] < END
-    }
+    straight = run(Random(1), events, deployed(MONITORS[kind]), longest=60)
+    crashed = run(Random(seed), events, deployed(MONITORS[kind]), longest=20, crashes=0.2)
+    same(straight, crashed)
 
 
 @pytest.mark.parametrize("panes", [1, 3, 4, 6, 9])
 def test_coverage_counts_whole_windows_however_short_the_horizon(panes: int) -> None:
     events = events_of(panes, 300)
     monitor = replace(MONITORS["tumbling"], labels=LabelRule(horizon_ms=panes * PANE))
-    made = due_windows(events, WINDOW)[1]
-    windows = [orjson.loads(value) for value in run(Random(1), events, monitor).said("windows")]
+    flow = run(Random(1), events, deployed(monitor), longest=60)
+    windows = [orjson.loads(value) for value in flow.said("windows")]
+    made = {(w["segment"], w["start_ms"]): w["rows"] for w in windows if w["kind"] == "data"}
     told = [w for w in windows if w["kind"] == "performance" and w["start_ms"] < END]
     assert len(told) > 9
     for window in told:

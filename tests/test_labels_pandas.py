@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 from typing import Any
 
-import numpy as np
 import orjson
 import pandas as pd
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from sklearn import metrics as sk
 
 from stream.adapters.monitors import encode_monitors
 from stream.core.pane.reference import LabelColumn, build_profile
@@ -23,8 +22,17 @@ from stream.core.rules import LabelRule, SegmentRule
 from stream.core.specs import MonitorSpec, Profile, TimeSpec
 from stream.engine.agent import Broadcast
 from tests.detect_world import PANE, profile_broadcast
-from tests.join_pandas import Joined, Rules, in_segments, join, rows_between, value_of, windows
+from tests.join_pandas import (
+    Joined,
+    Rules,
+    in_segments,
+    in_windows,
+    join,
+    rows_between,
+    windows,
+)
 from tests.label_flow import Deployment, Flow, run
+from tests.label_metrics import metrics_of
 from tests.label_streams import (
     BEGIN,
     EARLY,
@@ -140,68 +148,29 @@ def check_performance(flow: Flow, joined: Joined, reading: str, shape: str, min_
         assert window["predictions"] == rows_between(made, key[:3], panes)
 
 
+def check_data(flow: Flow, joined: Joined, shape: str) -> None:
+    """Windows of all rows hold each prediction once, and tell the duplicates beside them."""
+    rows = in_windows(joined.predictions, *SHAPES[shape])
+    repeated = Counter(_places(in_windows(joined.repeated, *SHAPES[shape])))
+    due = {place: n for place, n in Counter(_places(rows)).items() if place[3] < END - WINDOW}
+    told = {key: w for key, w in told_windows(flow, "data").items() if not key[2]}
+    assert {key: window["rows"] for key, window in told.items()} == due
+    for key, window in told.items():
+        assert window["duplicate_rows"] == repeated[key]
+
+
+def _places(rows: pd.DataFrame) -> Iterator[Key]:
+    for model, version, start_ms in zip(rows.model, rows.version, rows.start_ms, strict=True):
+        yield model, version, "", start_ms
+
+
 def check_metrics(told: dict[str, dict[str, Any]], rows: pd.DataFrame, kind: str) -> None:
-    expected = regression_metrics(rows) if kind == "regression" else class_metrics(rows, kind)
+    expected = metrics_of(rows, CLASSES.get(kind))
     for name, value in expected.items():
         if value is None or math.isnan(value):
             assert told[name]["value"] is None, name
         else:
             assert told[name]["value"] == pytest.approx(value, rel=1e-8, abs=1e-9), (name, rows)
-
-
-def class_metrics(rows: pd.DataFrame, kind: str) -> dict[str, float | None]:
-    """By scikit-learn. What is no class of the model is a class of its own on either side."""
-    classes = CLASSES[kind]
-    given = [_class(value, classes, "no prediction") for value in rows.prediction]
-    true = [_class(value, classes, "no label") for value in rows.label]
-    occurring = [name for name in classes if name in true]
-    several = len(set(given)) > 1 and len(set(true)) > 1
-    nothing = {"zero_division": np.nan}
-    found: dict[str, float | None] = {
-        "accuracy": sk.accuracy_score(true, given),
-        "mcc": sk.matthews_corrcoef(true, given) if several else None,
-        "balanced_accuracy": None,
-    }
-    if len(occurring) > 1:
-        recalls = sk.recall_score(true, given, labels=occurring, average="macro")
-        found["balanced_accuracy"] = recalls
-    each = sk.precision_recall_fscore_support(true, given, labels=classes, **nothing)
-    if kind == "binary":
-        found |= {"precision": each[0][1], "recall": each[1][1], "f1": each[2][1]}
-    else:
-        for place, name in enumerate(classes):
-            found[f"precision.{name}"] = each[0][place]
-            found[f"recall.{name}"] = each[1][place]
-            found[f"f1.{name}"] = each[2][place]
-    if not set(given) & set(classes):  # then nothing is told of classes
-        found = dict.fromkeys(found)
-    return found if kind != "binary" else found | probability_metrics(rows)
-
-
-def probability_metrics(rows: pd.DataFrame) -> dict[str, float | None]:
-    """Of a binary model, over the rows with a score."""
-    scored = rows[rows.score.notna()]
-    if scored.empty:
-        return {"brier": None, "log_loss": None}
-    true, score = scored.label.astype("int64"), scored.score.astype("float64")
-    return {
-        "brier": sk.brier_score_loss(true, score, pos_label=1),
-        "log_loss": sk.log_loss(true, score, labels=[0, 1]),
-    }
-
-
-def regression_metrics(rows: pd.DataFrame) -> dict[str, float | None]:
-    given, true = rows.prediction.astype("float64"), rows.label.astype("float64")
-    return {
-        "mae": sk.mean_absolute_error(true, given),
-        "rmse": sk.root_mean_squared_error(true, given),
-        "r2": sk.r2_score(true, given) if true.nunique() > 1 else None,
-    }
-
-
-def _class(scalar: object, classes: list[str], other: str) -> str:
-    value = value_of(scalar, number=False)
-    return value if isinstance(value, str) and value in classes else other
 
 
 @st.composite
@@ -211,7 +180,7 @@ def cases(draw: st.DrawFn) -> tuple[str, Streams]:
     return reading, draw(streams(KIND[reading]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(cases(), st.sampled_from(sorted(SHAPES)), st.integers(1, 4), st.integers(0, 2**32))
 def test_windows_are_what_pandas_makes_of_the_topics(
     case: tuple[str, Streams], shape: str, min_rows: int, seed: int
@@ -222,7 +191,8 @@ def test_windows_are_what_pandas_makes_of_the_topics(
     rules = replace(DESIGN, numbers=reading == "regression", only=classes)
     joined = join(made.predictions, made.labels, rules)
     deployment = deployed(reading, shape, min_rows)
-    straight = run(Random(1), made.queues, deployment, longest=1, lazy=0.0)
+    straight = run(Random(1), made.queues, deployment, longest=4, lazy=0.0)
+    check_data(straight, joined, shape)
     check_performance(straight, joined, reading, shape, min_rows)
     malformed = sum(map(len, made.queues.values())) - len(made.predictions) - len(made.labels)
     due = joined.events + Counter(malformed=malformed)

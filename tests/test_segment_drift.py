@@ -10,8 +10,9 @@ import pytest
 from stream.core.pane.grouping import columns_of_segment
 from stream.core.rules import SegmentRule
 from stream.core.specs import MonitorSpec
-from tests.detect_labels import END, events_of, run
+from tests.detect_labels import END, deployed, events_of
 from tests.detect_world import PANE
+from tests.label_flow import run
 
 RULES = (
     SegmentRule("plan", ("a", "b=c")),
@@ -46,7 +47,7 @@ def test_what_chose_a_segment_s_rows_is_not_judged_in_it() -> None:
         min_rows=20,
         segments=(SegmentRule("x >= 0.5"), SegmentRule("tags.group", ("a", "b"))),
     )
-    flow = run(Random(1), events_of(3, 600), monitor)
+    flow = run(Random(1), events_of(3, 600), deployed(monitor), longest=60)
     windows = [orjson.loads(value) for value in flow.said("windows")]
     told = [w for w in windows if w["kind"] == "data" and w["scored"] and w["start_ms"] < END]
     assert {w["segment"] for w in told} == {"", "x >= 0.5", "tags.group=a", "tags.group=b"}
