@@ -84,6 +84,7 @@ class Noting:
     def __init__(self) -> None:
         self.records: Counter[str] = Counter()
         self.commits = 0
+        self.seconds = self.interval = 0.0
         self.aborts: list[str] = []
         self.restores: list[tuple[int, int]] = []
         self.tasks = 0
@@ -96,6 +97,10 @@ class Noting:
 
     def committed(self, agent: str, seconds: float) -> None:
         self.commits += 1
+        self.seconds += seconds
+
+    def paced(self, agent: str, seconds: float) -> None:
+        self.interval = seconds
 
     def aborted(self, agent: str, reason: str) -> None:
         self.aborts.append(reason)

@@ -19,6 +19,9 @@ class EngineObserver(Protocol):
     def committed(self, agent: str, seconds: float) -> None:
         """A transaction was committed, the agent's own part included."""
 
+    def paced(self, agent: str, seconds: float) -> None:
+        """The next commit is due after so long; said after each commit."""
+
     def aborted(self, agent: str, reason: str) -> None:
         """A transaction was given up; `reason` is one of a few short words (see docs/engine.md)."""
 
@@ -45,6 +48,9 @@ class SilentObserver:
         """Ignored."""
 
     def committed(self, agent: str, seconds: float) -> None:
+        """Ignored."""
+
+    def paced(self, agent: str, seconds: float) -> None:
         """Ignored."""
 
     def aborted(self, agent: str, reason: str) -> None:

@@ -192,6 +192,7 @@ class Session:
         self.pace.committed(seconds)
         self.failures = 0
         self._observer.committed(self._agent.name, seconds)
+        self._observer.paced(self._agent.name, self.pace.interval)
         return True
 
     def _record(self, told: Commit, moved: Sequence[int]) -> None:

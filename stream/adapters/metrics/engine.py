@@ -26,6 +26,12 @@ _COMMIT = Declared(
     "Time that a Kafka transaction took to commit.",
     ("agent",),
 )
+_INTERVAL = Declared(
+    Gauge,
+    "driftstream_commit_interval_seconds",
+    "Time from one commit to the next now: commit_interval, or more where commits take long.",
+    ("agent",),
+)
 _RESTORE = Declared(
     _seconds,
     "driftstream_restore_seconds",
@@ -71,6 +77,7 @@ class EngineMetrics:
         self._is_ready: dict[str, bool] = {}
         self._records = _RECORDS.on(registry)
         self._commit = _COMMIT.on(registry)
+        self._interval = _INTERVAL.on(registry)
         self._restore = _RESTORE.on(registry)
         self._aborted = _ABORTED.on(registry)
         self._lag = _LAG.on(registry)
@@ -88,6 +95,10 @@ class EngineMetrics:
     def committed(self, agent: str, seconds: float) -> None:
         """A transaction was committed."""
         self._commit.labels(agent).observe(seconds)
+
+    def paced(self, agent: str, seconds: float) -> None:
+        """The next commit is due after so long."""
+        self._interval.labels(agent).set(seconds)
 
     def aborted(self, agent: str, reason: str) -> None:
         """A transaction was given up."""
