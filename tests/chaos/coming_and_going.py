@@ -69,9 +69,7 @@ def zombie(run: Run) -> None:
         run.start(others[0])
     taken = before + 2 * len(others)  # observe's and detect's tasks, of each
     run.until(lambda: sum(_assignments(run, name) for name in others) >= taken, "a takeover")
-    seen = run.ground.observed()
-    run.until(lambda: run.ground.observed() > seen, "progress without the frozen one")
-    run.say(f"SIGCONT {frozen} at {run.under_way('a thaw')}; its tasks are with {others}")
+    run.say(f"SIGCONT {frozen} at {run.ground.observed():,}; its tasks are with {others}")
     run.workers.signal(frozen, signal.SIGCONT)
 
     def fenced() -> bool:

@@ -34,18 +34,21 @@ class Outcome:
         return found
 
 
-def differences(wanted: Outcome, got: Outcome) -> list[str]:
-    """Lines that tell how a run differs from the reference; none where all that counts agrees.
+def differences(wanted: Outcome, got: Outcome, *, moving: str = "") -> list[str]:
+    """Lines that tell how a run differs from the reference; none where it doesn't.
 
-    Windows with moved rows, in either run, are no difference: which rows those are depends on
-    when partitions were silent.
+    Of windows of the kind `moving`, and of incidents that they lead to, it is only asked that
+    some record moved rows; of no other kind any may.
     """
     lines = [f"found twice: {line}" for line in got.digest.doubled]
-    moved = {each.what for each in (*wanted.digest.moved, *got.digest.moved)}
-    ours = _by_what(wanted.digest, moved)
-    theirs = _by_what(got.digest, moved)
+    strange = [each for each in got.digest.moved if _kind(each) != moving]
+    lines += [f"has moved rows: {each.what}" for each in strange[:_SHOWN]]
+    if moving and not got.digest.moved:
+        lines.append(f"no window of {moving} records moved rows")
+    ours, theirs = _by_what(wanted.digest, moving), _by_what(got.digest, moving)
     apart = sorted(
-        (what for what in {*ours, *theirs} if _hash(ours, what) != _hash(theirs, what)), key=str
+        (what for what in {*ours, *theirs} if _hash(ours, what) != _hash(theirs, what)),
+        key=lambda what: (isinstance(what, str), str(what)),  # windows lead to incidents
     )
     if apart:
         lines.append(f"{len(apart)} of {len({*ours, *theirs})} differ, the first:")
@@ -56,14 +59,17 @@ def differences(wanted: Outcome, got: Outcome) -> list[str]:
 _Known = dict[Window | str, Found]
 
 
-def _by_what(digest: Digest, moved: set[Window | Incident]) -> _Known:
-    known: _Known = {}
-    for found in (*digest.windows, *digest.incidents):
-        if isinstance(found.what, Incident):
-            known[found.what.id] = found
-        elif found.what not in moved:
-            known[found.what] = found
-    return known
+def _by_what(digest: Digest, moving: str) -> _Known:
+    """What is compared: windows by themselves, incidents by their ids."""
+    return {
+        found.what.id if isinstance(found.what, Incident) else found.what: found
+        for found in (*digest.windows, *digest.moved, *digest.incidents)
+        if not moving or _kind(found) != moving
+    }
+
+
+def _kind(found: Found) -> str:
+    return found.what.kind
 
 
 def _hash(known: _Known, what: Window | str) -> bytes | None:

@@ -23,13 +23,17 @@ __all__ = ["DISTURBANCES", "Disturbance"]
 class Disturbance:
     """`act` starts the workers and disturbs them; the run is then waited for.
 
-    `held` is a topic that `act` releases itself; `brokers` how many the case needs.
+    `held` are topics that `act` releases itself; `brokers` how many the case needs. `appended`
+    topics have the broker's timestamps, so that silence is told from what was there before.
+    `moving` says of which kind windows must record moved rows; those aren't compared.
     """
 
     act: Callable[[Run], None]
     says: str
-    held: str = ""
+    held: tuple[str, ...] = ()
     brokers: int = 1
+    appended: bool = False
+    moving: str = ""
 
 
 def _nothing(run: Run) -> None:
@@ -54,10 +58,17 @@ DISTURBANCES: Mapping[str, Disturbance] = {
     ),
     "after-commit": Disturbance(after_the_commit, "workers die between a commit and the next poll"),
     "labels-late": Disturbance(
-        hold_back("labels"), "labels come when predictions are read to the end", held="labels"
+        hold_back("labels"),
+        "labels come when everything else has been read, and is silent",
+        held=("labels",),
+        appended=True,
     ),
     "predictions-late": Disturbance(
-        hold_back("predictions"), "predictions come when labels are read", held="predictions"
+        hold_back("features", "predictions"),
+        "predictions and features come when labels have been read, and are silent",
+        held=("features", "predictions"),
+        appended=True,
+        moving="performance",
     ),
     "no-avx512": Disturbance(without_features("AVX512"), "numpy with AVX512 switched off"),
     "no-avx2": Disturbance(without_features("AVX2"), "numpy with AVX2 and FMA switched off"),

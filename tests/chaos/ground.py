@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+import orjson
 from confluent_kafka import Consumer, IsolationLevel, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.offsets import Partition, committed, ends
+from stream.adapters.kafka.topics import ensure_topics
 from stream.cli.digest.canonical import Digest, Window
 from stream.cli.digest.command import digest_now
 from stream.cli.workload import make_topics, produce, worker_settings
@@ -18,7 +20,7 @@ from stream.core.errors import BrokerError
 from stream.settings import Settings, load_settings
 from stream.topics import MAX_PARTIALS_PARTITIONS
 from stream.worker import AGENTS
-from stream.workload import Plan, Workload, workload
+from stream.workload import Plan, Produced, Workload, workload
 from stream.workload.records import SOURCES
 
 __all__ = ["Ground", "made"]
@@ -35,13 +37,29 @@ def made(plan: Plan) -> Workload:
     return workload(plan)
 
 
+def _first_labels(plan: Plan) -> list[Produced]:
+    """A label of nothing for each partition that has any."""
+    found = []
+    for place in plan.active:
+        body = {"prediction_id": f"first-{place}", "label": 1, "event_time_ms": plan.start_ms}
+        value = orjson.dumps(body)
+        found.append(Produced("labels", place, None, value, (), plan.start_ms, "json"))
+    return found
+
+
 @dataclass(slots=True)
 class Ground:
-    """A workload's topics on some brokers under a prefix."""
+    """A workload's topics on some brokers under a prefix.
+
+    `appended` topics are those that driftstream makes by itself, with the broker's timestamps;
+    others keep the workload's, which are long past. There each partition begins with a label:
+    before its first one a partition keeps predictions by their own time alone.
+    """
 
     bootstrap_servers: str
     prefix: str
     plan: Plan
+    appended: bool = False
     _admin: AdminClient = field(init=False, repr=False)
     _groups: dict[str, Consumer] = field(init=False, repr=False)
 
@@ -57,8 +75,9 @@ class Ground:
 
     @property
     def settings(self) -> Settings:
-        """What a command on this ground is told."""
-        return load_settings({}, environ=self.environ)
+        """What a command on this ground is told; it produces few records a batch."""
+        few = {"DRIFTSTREAM_KAFKA_BATCH_NUM_MESSAGES": "4"}
+        return load_settings({}, environ={**self.environ, **few})
 
     @property
     def environ(self) -> dict[str, str]:
@@ -72,18 +91,23 @@ class Ground:
     @property
     def total(self) -> int:
         """How many records the sources will hold."""
-        return len(made(self.plan).records)
+        return len(made(self.plan).records) + (len(self.plan.active) if self.appended else 0)
 
-    def prepare(self, held: str = "") -> None:
-        """Makes the topics and fills them; the topic `held` stays empty until it is released."""
-        whole = made(self.plan)
-        make_topics(self.settings, self.plan)
-        produce(self.settings, whole.setup)
-        produce(self.settings, [each for each in whole.records if each.topic != held])
+    def prepare(self, held: Sequence[str] = ()) -> None:
+        """Makes the topics and fills them; those `held` stay empty until they are released."""
+        if self.appended:
+            conf = self.settings.client_config()
+            ensure_topics(conf, self.prefix, source_partitions=self.plan.partitions)
+        else:
+            make_topics(self.settings, self.plan)
+        produce(self.settings, made(self.plan).setup)
+        if self.appended:
+            produce(self.settings, _first_labels(self.plan))
+        self.release([topic for topic in SOURCES if topic not in held])
 
-    def release(self, held: str) -> None:
-        """Fills the topic that was held back."""
-        produce(self.settings, [each for each in made(self.plan).records if each.topic == held])
+    def release(self, topics: Sequence[str]) -> None:
+        """Fills these topics."""
+        produce(self.settings, [each for each in made(self.plan).records if each.topic in topics])
 
     def observed(self) -> int:
         """Records of the sources that are committed as read; 0 while nobody answers."""

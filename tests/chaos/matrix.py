@@ -56,7 +56,7 @@ class Matrix:
         self._seconds = seconds
         self._say = say
         self._kafkas: dict[int, LocalKafka] = {}
-        self._references: dict[Plan, Outcome] = {}
+        self._references: dict[tuple[Plan, bool], Outcome] = {}
 
     def close(self) -> None:
         """Ends the brokers."""
@@ -73,11 +73,12 @@ class Matrix:
         """Runs a case. What makes it fail is in the result, not raised."""
         result = Result(case)
         started = time.monotonic()
-        self._say(f"{case.name}: {DISTURBANCES[case.disturbance].says}")
+        disturbance = DISTURBANCES[case.disturbance]
+        self._say(f"{case.name}: {disturbance.says}")
         try:
-            reference = self.reference(case.plan)
+            reference = self.reference(case.plan, disturbance.appended)
             started = time.monotonic()
-            with self._run(case) as run:
+            with self._run(case, appended=disturbance.appended) as run:
                 result.journal = run.journal
                 try:
                     self._disturbed(run, case, reference, result)
@@ -88,21 +89,22 @@ class Matrix:
         result.seconds = time.monotonic() - started
         return result
 
-    def reference(self, plan: Plan) -> Outcome:
+    def reference(self, plan: Plan, appended: bool = False) -> Outcome:
         """What one undisturbed worker makes of a workload."""
-        if plan not in self._references:
+        key = (plan, appended)
+        if key not in self._references:
             case = Case("undisturbed", _REFERENCE_SLICES, 1, plan)
-            with self._run(case) as run:
+            with self._run(case, appended=appended) as run:
                 run.start_all()
-                self._references[plan] = Outcome(run.ground, run.complete())
-            digest = self._references[plan].digest
+                self._references[key] = Outcome(run.ground, run.complete())
+            digest = self._references[key].digest
             run.require(not digest.doubled, f"found twice, undisturbed: {digest.doubled}")
+            run.require(not digest.moved, f"{len(digest.moved)} moved windows, undisturbed")
             self._say(
                 f"reference of {plan.rows:,} rows, {run.ground.total:,} records: {digest.hex}, "
-                f"{len(digest.windows):,} windows, {len(digest.incidents)} incidents, "
-                f"{len(digest.moved)} moved"
+                f"{len(digest.windows):,} windows, {len(digest.incidents)} incidents"
             )
-        return self._references[plan]
+        return self._references[key]
 
     def kafka(self, brokers: int) -> LocalKafka:
         """The cluster of that size, all of its brokers running."""
@@ -120,14 +122,16 @@ class Matrix:
         digest = run.complete()
         result.digest, result.windows = digest.hex, len(digest.windows)
         result.incidents, result.moved = len(digest.incidents), len(digest.moved)
-        result.failure = "\n".join(differences(reference, Outcome(run.ground, digest)))
+        moving = DISTURBANCES[case.disturbance].moving
+        apart = differences(reference, Outcome(run.ground, digest), moving=moving)
+        result.failure = "\n".join(apart)
 
     @contextmanager
-    def _run(self, case: Case) -> Iterator[Run]:
+    def _run(self, case: Case, *, appended: bool = False) -> Iterator[Run]:
         disturbance = DISTURBANCES[case.disturbance]
         kafka = self.kafka(disturbance.brokers)
         prefix = f"chaos-{uuid.uuid4().hex[:8]}."
-        ground = Ground(kafka.bootstrap_servers, prefix, case.plan)
+        ground = Ground(kafka.bootstrap_servers, prefix, case.plan, appended)
         ground.prepare(disturbance.held)
         folder = self._folder / prefix.rstrip(".")
         folder.mkdir(parents=True)

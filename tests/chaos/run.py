@@ -20,6 +20,14 @@ __all__ = ["CaseError", "Run"]
 
 _LOOK_SECONDS = 0.1
 _SETTLE_SECONDS = 2.0 + float(TIMES["idle_after"].removesuffix("s"))
+_LARGE = 1_000
+# Few records a fetch and topics side by side: with large slices too it takes a while to the end.
+_SLOWLY = {
+    "MAX_LEAD": "3m",
+    "KAFKA_FETCH_MESSAGE_MAX_BYTES": "1",
+    "KAFKA_QUEUED_MIN_MESSAGES": "1",
+    "KAFKA_FETCH_QUEUE_BACKOFF_MS": "20",
+}
 _REVIVALS = 8  # a supervisor would go on; more than these is a defect
 
 
@@ -50,7 +58,8 @@ class Run:
     def start(self, name: str, command: Sequence[str] = WORKER) -> None:
         """A worker; those of even numbers are static members of their groups."""
         static = int(name.removeprefix("w")) % 2 == 0
-        settings = {"SLICE_RECORDS": str(self.slice_records)}
+        slowly = _SLOWLY if self.slice_records >= _LARGE else {}
+        settings = {"SLICE_RECORDS": str(self.slice_records), **slowly}
         self.workers.start(name, command, INSTANCE_ID=name if static else "", **settings)
 
     def start_all(self) -> None:

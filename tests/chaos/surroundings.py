@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+from stream.workload.records import SOURCES
 from tests.chaos.run import Run
 
 __all__ = [
@@ -67,9 +68,9 @@ def broker_stalled(run: Run) -> None:
         run.counts["stalls"] += 1
 
 
-def hold_back(topic: str) -> Callable[[Run], None]:
-    """A topic is filled when the others have been read to the end for longer than idle_after."""
-    others = [name for name in ("features", "predictions", "labels") if name != topic]
+def hold_back(*topics: str) -> Callable[[Run], None]:
+    """Topics are filled when the others have been read to the end for longer than idle_after."""
+    others = [name for name in SOURCES if name not in topics]
 
     def act(run: Run) -> None:
         run.start_all()
@@ -78,9 +79,9 @@ def hold_back(topic: str) -> Callable[[Run], None]:
         run.let_pass(_LONGER_THAN_IDLE)
         partials = run.ground.partials()
         run.until(lambda: run.ground.detected(partials), "detect")
-        run.say(f"{topic} come after {_LONGER_THAN_IDLE} s; {run.under_way('release')}")
-        run.ground.release(topic)
         run.counts["records held back"] += run.ground.total - run.ground.observed()
+        run.say(f"{' and '.join(topics)} come; {run.under_way('release')} read so far")
+        run.ground.release(topics)
 
     return act
 
