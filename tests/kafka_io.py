@@ -62,8 +62,13 @@ def _knows(server: str, topic: str, partitions: int) -> bool:
     return known.error is None and len(known.partitions) == partitions
 
 
-def produce_all(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> None:
-    """Produces the records in order and returns when all are acknowledged."""
+def produce_all(
+    bootstrap_servers: str, topic: str, records: Iterable[Record], *, largest: int = 1_000_000
+) -> None:
+    """Produces the records in order and returns when all are acknowledged.
+
+    `largest` is what a record may have of bytes; more than the default, the topic must allow.
+    """
     failed: list[KafkaError] = []
 
     def acknowledged(error: KafkaError | None, _: Message) -> None:
@@ -75,6 +80,7 @@ def produce_all(bootstrap_servers: str, topic: str, records: Iterable[Record]) -
         "partitioner": "murmur2_random",
         "enable.idempotence": True,
         "linger.ms": 5,
+        "message.max.bytes": largest,
         "log_level": 3,  # a fresh broker's "coordinator load in progress" is not news
     }
     producer = Producer(settings)
