@@ -27,7 +27,9 @@ class Kafka:
     bootstrap_servers: str
 
 
-def _unavailable(error: KafkaUnavailableError) -> NoReturn:
+def unavailable(error: KafkaUnavailableError) -> NoReturn:
+    """Skips the test, for want of a Kafka; under CI=true it fails."""
+    """Skips the test for want of a Kafka; under CI=true fails it."""
     if os.environ.get("CI") == "true":
         pytest.fail(str(error))
     pytest.skip(str(error))
@@ -52,7 +54,7 @@ def kafka() -> Iterator[Kafka]:
     try:
         local.start()
     except KafkaUnavailableError as error:
-        _unavailable(error)
+        unavailable(error)
     try:
         yield Kafka(local.bootstrap_servers)
     finally:
@@ -70,7 +72,7 @@ def own_kafka() -> Iterator[OwnKafka]:
         try:
             local.start()
         except KafkaUnavailableError as error:
-            _unavailable(error)
+            unavailable(error)
         return local
 
     yield start
