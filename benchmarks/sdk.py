@@ -106,7 +106,7 @@ def cost_of_log_columns(servers: str, wire: Format) -> Cost:
 def finished(each: PredictionLogger, rows: int, begun: float, own: float) -> Cost:
     assert each.flush(SECONDS), each.counters
     seconds = time.perf_counter() - begun
-    assert each.counters == (rows + 1, 0, 0, 0), each.counters
+    assert each.counters == (rows + 1, 0, 0, 0, 0), each.counters
     each.close()
     return Cost(rows / seconds, own / rows * 1e6)
 

@@ -13,5 +13,11 @@ NOWHERE = "127.0.0.1:1"
 
 def offline(**settings: Any) -> PredictionLogger:
     return PredictionLogger(
-        **{"model": "m", "bootstrap_servers": NOWHERE, "exit_seconds": 0.0, **settings}
+        **{
+            "model": "m",
+            "bootstrap_servers": NOWHERE,
+            "exit_seconds": 0.0,
+            "on_error": "raise",
+            **settings,
+        }
     )

@@ -53,7 +53,7 @@ def test_a_row_arrives_as_it_was_logged(kafka: Kafka, unique: str, predictions: 
             status="ok",
         )
         assert logger.flush()
-        assert logger.counters == (1, 0, 0, 0)
+        assert logger.counters == (1, 0, 0, 0, 0)
     (record,) = read_all(kafka.bootstrap_servers, predictions)
     assert record.key == b"request-1"
     assert record.headers == ()

@@ -33,7 +33,7 @@ def test_making_a_logger_and_logging_wait_for_nobody() -> None:
     assert seconds < SLOW_MACHINE_SECONDS
     seconds, _ = timed(lambda: [logger.log(features={"x": 1.0}) for _ in range(1_000)])
     assert seconds < SLOW_MACHINE_SECONDS
-    assert logger.counters == (0, 0, 0, 1_000)
+    assert logger.counters == (0, 0, 0, 1_000, 0)
     seconds, flushed = timed(lambda: logger.flush(0.2))
     assert not flushed
     assert 0.2 <= seconds < 0.2 + SLOW_MACHINE_SECONDS
@@ -113,7 +113,7 @@ def test_raise_raises_at_once_and_takes_all_or_nothing() -> None:
     logger = offline(buffer_rows=100, on_full="raise")
     with pytest.raises(BufferFullError, match="buffer_rows"):
         logger.log_columns(features={"x": np.arange(10_000)})
-    assert logger.counters == (0, 0, 0, 0)
+    assert logger.counters == (0, 0, 0, 0, 0)
     while logger.counters.buffered < 50:
         logger.log(features={"x": 1})
     with pytest.raises(BufferFullError):

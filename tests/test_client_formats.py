@@ -131,7 +131,7 @@ def test_columns_are_the_rows_they_stand_for(
     with logger(format=wire) as each:
         ids = each.log_columns(**given, event_time_ms=NOW_MS)
         assert each.flush()
-        assert each.counters == (100, 0, 0, 0)
+        assert each.counters == (100, 0, 0, 0, 0)
     rows = all_rows(kafka, topic)
     assert sorted(rows) == sorted(ids)
     for place, key in enumerate(ids):
@@ -173,7 +173,7 @@ def test_an_arrow_batch_too_large_for_a_record_is_split(
     with logger(format="arrow", kafka={"message.max.bytes": 300_000}) as each:
         ids = each.log_columns(features={"text": texts})
         assert each.flush()
-        assert each.counters == (600, 0, 0, 0)
+        assert each.counters == (600, 0, 0, 0, 0)
     rows = all_rows(kafka, topic)
     assert [rows[key]["features"]["text"] for key in ids] == texts
 

@@ -40,7 +40,7 @@ def test_rows_of_an_outage_arrive_once(own_kafka: OwnKafka, unique: str, wire: F
         assert not logger.flush(0.5)
         broker.restart()
         assert logger.flush(60)
-        assert logger.counters == (900, 0, 0, 0)
+        assert logger.counters == (900, 0, 0, 0, 0)
     records = read_all(broker.bootstrap_servers, topic)
     found = [row["prediction_id"] for record in records for row in rows_of(record)]
     assert orjson.dumps(sorted(found)) == orjson.dumps(sorted(ids))

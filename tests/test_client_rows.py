@@ -51,7 +51,7 @@ def test_a_wrong_row_is_refused_by_name_and_nothing_is_buffered(
     logger = offline(format=wire)
     with pytest.raises(SchemaError, match=said):
         logger.log(**{"features": {"x": 1}, **row})
-    assert logger.counters == (0, 0, 0, 0)
+    assert logger.counters == (0, 0, 0, 0, 0)
     logger.log(features={"x": 1})
     assert logger.counters.buffered == 1
     logger.close(0.0)

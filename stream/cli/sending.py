@@ -91,7 +91,10 @@ def send_table(
     started = time.monotonic()
     with (
         PredictionLogger(
-            model=how.model, version=how.version, **logger_options(settings, how.row_format)
+            model=how.model,
+            version=how.version,
+            on_error="raise",
+            **logger_options(settings, how.row_format),
         ) as logger,
         # Few and small, and spread over time: a format of their own would save nothing.
         LabelLogger(**logger_options(settings, "json")) as label_logger,

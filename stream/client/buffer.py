@@ -47,6 +47,7 @@ class Buffer(Generic[T]):
         self._wanted: int | None = None  # how many rows the waiting taker waits for
         self._hurry = 0
         self._since = 0.0
+        self._has_ended = False
         self.rows = 0
         self.size = 0
         self.accepted = 0
@@ -57,7 +58,8 @@ class Buffer(Generic[T]):
         """Takes entries in, in order; with `raise` all of them or none.
 
         Returns within `block_seconds` whatever happens. Raises SchemaError where an entry alone
-        is larger than the buffer, BufferFullError as the class says.
+        is larger than the buffer, BufferFullError as the class says. After `end` everything is
+        refused, and counted so.
         """
         for entry in entries:
             if entry.rows > self._max_rows or entry.size > self._max_bytes:
@@ -66,12 +68,12 @@ class Buffer(Generic[T]):
                     f"({self._max_rows} rows, {self._max_bytes} bytes): raise buffer_bytes"
                 )
         with self._lock:
-            if self._on_full == "raise":
+            if self._on_full == "raise" and not self._has_ended:
                 self._check_room(entries)
             deadline = time.monotonic() + self._block_seconds
             was_empty = not self._entries
             for entry in entries:
-                if self._fits(entry) or self._make_room(entry, deadline):
+                if not self._has_ended and (self._fits(entry) or self._make_room(entry, deadline)):
                     self._append(entry)
                 else:
                     self.refused += entry.rows
@@ -111,9 +113,10 @@ class Buffer(Generic[T]):
             self._hurry += more
             self._filled.notify_all()
 
-    def clear(self) -> None:
-        """Drops everything, counted as evicted."""
+    def end(self) -> None:
+        """Drops everything, counted as evicted, and takes nothing any more; nobody waits."""
         with self._lock:
+            self._has_ended = True
             self.evicted += self.rows
             self._entries.clear()
             self.rows = self.size = 0
@@ -161,12 +164,12 @@ class Buffer(Generic[T]):
                 self.size -= oldest.size
                 self.evicted += oldest.rows
             return True
-        while not self._fits(entry):
+        while not (self._has_ended or self._fits(entry)):
             self._filled.notify()
             left = deadline - time.monotonic()
             if left <= 0 or not self._emptied.wait(left):
-                return self._fits(entry)
-        return True
+                break
+        return not self._has_ended and self._fits(entry)
 
     def _check_room(self, entries: Sequence[Entry[T]]) -> None:
         rows = self.rows + sum(entry.rows for entry in entries)

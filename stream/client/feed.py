@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import time
 import uuid
+import weakref
 from collections.abc import Mapping
+from typing import NoReturn
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -17,18 +22,21 @@ from confluent_kafka import (
 from stream.access import Login
 from stream.client.notices import LIBRDKAFKA_LOG, Notices
 from stream.client.options import KafkaValue, refusal
-from stream.core.errors import BrokerError, ConfigError, FatalBrokerError
+from stream.core.errors import BrokerError, ConfigError, DriftstreamError, FatalBrokerError
 
 __all__ = ["Feed"]
 
+_CLOSE_SECONDS = 5.0  # for the last commit
 _PLACE_SECONDS = 10.0
 _PLACE_TRIES = 3
+_STEP_SECONDS = 0.05
 
 
 class Feed:
     """Records of a topic in order, from committed transactions only.
 
-    Building it contacts nobody. Raises ConfigError where librdkafka refuses a property.
+    Building it contacts nobody. Raises ConfigError where librdkafka refuses a property. It is of
+    use only in the process that made it: in a forked child reading raises DriftstreamError.
     """
 
     def __init__(
@@ -46,9 +54,12 @@ class Feed:
         self._group = group
         self._from_beginning = from_beginning
         self._notices = Notices()
+        self._is_parents = False
+        self._is_closed = False
         self._assigned = False
         self._subscribed = False
-        self._done: dict[int, int] = {}
+        self._done: dict[int, int] = {}  # what is to be committed, by partition
+        self._committing: dict[int, int] = {}  # what is under way: nobody waits for the broker
         properties: dict[str, KafkaValue] = {
             "error_cb": self._hear_error,
             "reconnect.backoff.max.ms": 5_000,
@@ -58,14 +69,30 @@ class Feed:
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",
+            "on_commit": self._hear_commit,
         }
         try:
             self._consumer = Consumer({"logger": LIBRDKAFKA_LOG, **properties})
         except (KafkaException, TypeError, ValueError) as refused:
             raise refusal(refused) from refused
+        _FEEDS.add(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a subscriber cannot be pickled: make one in each process")
+
+    def forget_parent(self) -> None:
+        """Called in a forked child, where the threads that the consumer needs don't exist."""
+        self._is_parents = True
+        # Destroying it would end the child with an assertion of librdkafka's.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._consumer))
 
     def connect(self, seconds: float) -> bool:
         """True once partitions are assigned and their places known; tries for so long."""
+        if self._is_parents:
+            raise DriftstreamError(
+                f"{self._topic}: this subscriber was made before the fork and is the parent's: "
+                "make one in each process"
+            )
         if self._assigned:
             return True
         if self._group is None:
@@ -83,6 +110,7 @@ class Feed:
         """The next record, None if none came in so many seconds."""
         if not self.connect(seconds):
             return None
+        self.commit()  # where the one before was refused
         message = self._consumer.poll(seconds)
         if message is None:
             return None
@@ -99,21 +127,25 @@ class Feed:
         self._done[partition] = offset + 1
 
     def commit(self) -> None:
-        """Commits what is done with, where there is a group; a refusal means it comes again."""
-        if self._group is None or not self._done:
+        """Has what is done with committed, where there is a group; waits for nobody.
+
+        What is refused is tried again with what is done with next.
+        """
+        if self._group is None or self._is_parents:
             self._done.clear()
+        if not self._done or self._committing:
             return
-        offsets = [TopicPartition(self._topic, *place) for place in self._done.items()]
+        self._committing, self._done = self._done, {}
+        offsets = [TopicPartition(self._topic, *place) for place in self._committing.items()]
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
+            self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as refused:
-            self.warn("commit", f"not committed, may come again: {refused.args[0].str()}")
-            if refused.args[0].retriable():
-                return
-        self._done.clear()
+            self._hear_commit(refused.args[0], offsets)
 
     def rewind(self, partition: int, offset: int) -> None:
         """Lets the record at that offset come again."""
+        if self._is_parents:
+            return
         try:
             self._consumer.seek(TopicPartition(self._topic, partition, offset))
         except KafkaException as refused:  # not ours any more: it comes to the new owner
@@ -124,8 +156,19 @@ class Feed:
         self._notices.warn(kind, f"{self._topic}: {text}")
 
     def close(self) -> None:
-        """Leaves the group and ends the consumer; what is done with is committed."""
-        self.commit()
+        """Leaves the group and ends the consumer; what is done with is committed within 5 s.
+
+        Where that cannot be, it comes again.
+        """
+        if self._is_parents or self._is_closed:
+            return
+        self._is_closed = True
+        limit = time.monotonic() + _CLOSE_SECONDS
+        while time.monotonic() < limit:
+            self.commit()
+            if not self._committing:
+                break
+            self._consumer.poll(_STEP_SECONDS)  # hears of the commit; alerts it reads come again
         self._consumer.close()
 
     def _assign_all(self, seconds: float) -> bool:
@@ -153,6 +196,7 @@ class Feed:
         Uncommitted, a crash before the first alert would lose those that came in between.
         """
         self._done.clear()
+        self._committing.clear()
         for _ in range(_PLACE_TRIES):
             try:
                 self._commit_starts(consumer, assigned)
@@ -172,6 +216,12 @@ class Feed:
         if starts:
             consumer.commit(offsets=starts, asynchronous=False)
 
+    def _hear_commit(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
+        sent, self._committing = self._committing, {}
+        if error is not None:
+            self.warn("commit", f"not committed yet, may come again: {error.str()}")
+            self._done = {**sent, **self._done}
+
     def _hear_error(self, error: KafkaError) -> None:
         code = error.code()
         if code == KafkaError.GROUP_AUTHORIZATION_FAILED:
@@ -181,3 +231,14 @@ class Feed:
         else:
             said = self._login.explained(code, error.str(), self._topic, "Read")
         self.warn(error.name(), said)
+
+
+_FEEDS: weakref.WeakSet[Feed] = weakref.WeakSet()
+
+
+def _forget_parents() -> None:
+    for feed in list(_FEEDS):
+        feed.forget_parent()
+
+
+os.register_at_fork(after_in_child=_forget_parents)

@@ -12,10 +12,11 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from stream.access import Login
 from stream.client.buffer import Buffer, Entry
+from stream.client.counters import Counters
 from stream.client.notices import LIBRDKAFKA_LOG, Notices
 from stream.client.options import Options, refusal
 
-__all__ = ["Counters", "Feeder", "Packer", "Record"]
+__all__ = ["Feeder", "Packer", "Record"]
 
 _IDLE_SECONDS = 0.5  # how long the thread sleeps where nothing is to be sent or heard of
 _POLL_SECONDS = 0.02
@@ -23,15 +24,6 @@ _RETRY_SECONDS = 0.5
 _AGAIN_SECONDS = 3.0  # between producers, where one after another is beyond repair
 _TURN_ROWS = 500  # between two polls, which let the callers' threads run
 _GIVEN_UP = KafkaError(KafkaError._PURGE_QUEUE)  # noqa: SLF001  # public, in spite of its name
-
-
-class Counters(NamedTuple):
-    """What became of the rows: `buffered` ones are neither delivered nor given up yet."""
-
-    delivered: int
-    failed: int
-    dropped: int
-    buffered: int
 
 
 class Record(NamedTuple):
@@ -137,7 +129,7 @@ class Feeder:
         return not self.is_running
 
     def _connect(self) -> Producer:
-        properties = {"error_cb": self._hear_error, **self._options.producer_properties()}
+        properties = {**self._options.producer_properties(), "error_cb": self._hear_error}
         try:
             return Producer({"logger": LIBRDKAFKA_LOG, **properties})
         except (KafkaException, TypeError, ValueError) as refused:
@@ -273,13 +265,16 @@ class Feeder:
     def _hear_error(self, error: KafkaError) -> None:
         self._broken = self._broken or error.fatal()
         self.notices.warn(error.name(), f"{self._options.topic}: {self._explained(error)}")
+        users = self._options.kafka.get("error_cb")
+        if callable(users):
+            users(error)
 
     def _explained(self, error: KafkaError) -> str:
         return self._login.explained(error.code(), error.str(), self._options.topic, "Write")
 
     def _give_up(self, producer: Producer) -> None:
         lost = self.gave_up = self.counters.buffered
-        self.buffer.clear()
+        self.buffer.end()
         self._write_off(producer)
         if lost:
             self.notices.warn("lost", f"{self._options.topic}: ended with {lost} rows unsent")

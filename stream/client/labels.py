@@ -16,7 +16,15 @@ from stream.client.columns import (
     prediction_ids,
 )
 from stream.client.logger import RowLogger
-from stream.client.options import Format, KafkaValue, OnFull, Options, connection, topic_name
+from stream.client.options import (
+    Format,
+    KafkaValue,
+    OnError,
+    OnFull,
+    Options,
+    connection,
+    topic_name,
+)
 from stream.client.scalars import check_time, id_bytes, scalar
 from stream.core.errors import SchemaError
 from stream.core.records import Scalar
@@ -30,8 +38,9 @@ _SCHEMA = "label"
 class LabelLogger(RowLogger):
     """Logs labels (ground truth) to Kafka: buffered, checked and sent as PredictionLogger does.
 
-    The settings are PredictionLogger's; `on_full` is "block" by default, for a label job had
-    better wait than lose labels. Raises ConfigError, naming the setting, where one is wrong.
+    The settings are PredictionLogger's; `on_full` is "block" and `on_error` "raise" by default,
+    for a label job had better wait, or stop, than lose labels.
+    Raises ConfigError, naming the setting, where one is wrong.
     """
 
     def __init__(
@@ -41,6 +50,7 @@ class LabelLogger(RowLogger):
         topic_prefix: str | None = None,
         format: Format = "json",  # noqa: A002  # the word that users know
         on_full: OnFull = "block",
+        on_error: OnError = "raise",
         buffer_rows: int = 100_000,
         buffer_bytes: int = 64 * 1024 * 1024,
         block_seconds: float = 10.0,
@@ -55,6 +65,7 @@ class LabelLogger(RowLogger):
             kafka=connection(bootstrap_servers, kafka),
             format=format,
             on_full=on_full,
+            on_error=on_error,
             buffer_rows=buffer_rows,
             buffer_bytes=buffer_bytes,
             block_seconds=block_seconds,
@@ -79,10 +90,14 @@ class LabelLogger(RowLogger):
         label is every prediction's with that id. Raises SchemaError, naming the field, where a
         value cannot be logged (NaN and infinities too); BufferFullError as the class says.
         """
-        key = id_bytes(prediction_id)
-        plain = _label(scalar(label, "label"), "label")
-        row = _row(str(prediction_id), plain, check_time(event_time_ms), _model(model))
-        self._put_rows(((key, row),))
+        try:
+            key = id_bytes(prediction_id)
+            plain = _label(scalar(label, "label"), "label")
+            row = _row(str(prediction_id), plain, check_time(event_time_ms), _model(model))
+            self._put_rows(((key, row),))
+        except Exception as fault:  # whatever a caller's objects raise
+            if not self._tolerates(fault, 1):
+                raise
 
     def log_columns(
         self,
@@ -96,18 +111,23 @@ class LabelLogger(RowLogger):
 
         `model` is one for all rows, or a column of names and None.
         """
-        rows = length_of(prediction_id, "prediction_id")
-        sized = {"label": label}
-        if hasattr(event_time_ms, "__len__"):
-            sized["event_time_ms"] = event_time_ms
-        check_lengths(rows, sized)
-        _, keys = prediction_ids(prediction_id, rows)
-        for i, plain in enumerate(plain_values(label, "label")):
-            _label(plain, f"label[{i}]")
-        columns = {"label": label}
-        if model is not None:
-            columns["model"] = _models(model, rows)
-        self._put_columns(keys, event_times(event_time_ms, rows), columns)
+        rows = 1  # until it is known, for the count of what is rejected
+        try:
+            rows = length_of(prediction_id, "prediction_id")
+            sized = {"label": label}
+            if hasattr(event_time_ms, "__len__"):
+                sized["event_time_ms"] = event_time_ms
+            check_lengths(rows, sized)
+            _, keys = prediction_ids(prediction_id, rows)
+            for i, plain in enumerate(plain_values(label, "label")):
+                _label(plain, f"label[{i}]")
+            columns = {"label": label}
+            if model is not None:
+                columns["model"] = _models(model, rows)
+            self._put_columns(keys, event_times(event_time_ms, rows), columns)
+        except Exception as fault:  # as in `log`
+            if not self._tolerates(fault, rows):
+                raise
 
 
 def _row(prediction_id: str, label: Scalar, time_ms: int, model: str | None) -> dict[str, Any]:

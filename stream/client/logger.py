@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import ModuleType, TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from stream.client.buffer import Entry
 from stream.client.columns import Column, rows_of
+from stream.client.counters import Counters
 from stream.client.encode import Encode, avro_encoder, encode_json
-from stream.client.feeder import Counters, Packer
+from stream.client.feeder import Packer
 from stream.client.options import Options
 from stream.client.outbox import Outbox
 from stream.client.packers import FramedPacker, RowPacker
-from stream.core.errors import ConfigError, SchemaError
+from stream.core.errors import BufferFullError, ConfigError, SchemaError
 
 __all__ = ["RowLogger"]
 
@@ -32,7 +33,10 @@ class RowLogger:
 
     @property
     def counters(self) -> Counters:
-        """How many rows were delivered, failed, were dropped, and wait (this process's)."""
+        """How many rows were delivered, failed, were dropped, wait, and were rejected.
+
+        This process's: a forked child begins with zeros.
+        """
         return self._outbox.counters
 
     def flush(self, timeout: float = _CLOSE_SECONDS) -> bool:
@@ -60,6 +64,19 @@ class RowLogger:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled: make one in each process (a forked child "
+            "may use its parent's)"
+        )
+
+    def _tolerates(self, fault: Exception, rows: int) -> bool:
+        """Counts rows that could not be logged; False where the caller is to hear of it."""
+        if self._options.on_error == "raise" or isinstance(fault, BufferFullError):
+            return False
+        self._outbox.reject(rows, fault)
+        return True
 
     def _put_rows(self, rows: Iterable[tuple[bytes, dict[str, Any]]]) -> None:
         """Buffers all rows, each with its key; one that cannot be sent leaves nothing behind."""

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 
-__all__ = ["LIBRDKAFKA_LOG", "Notices"]
+__all__ = ["LIBRDKAFKA_LOG", "Notices", "renew_after_fork"]
 
 _QUIET_SECONDS = 30.0
 _LOG = logging.getLogger("stream.client")
@@ -40,6 +40,16 @@ class Notices:
             self._next[kind] = now + _QUIET_SECONDS
             return self._held_back.pop(kind, 0)
 
+    def renew(self) -> None:
+        """Makes the lock anew in a forked child, where nobody is left to release it."""
+        self._lock = threading.Lock()
 
+
+def renew_after_fork() -> None:
+    """To be called in a forked child: another thread may have been logging at the fork."""
+    _LIBRDKAFKA_NOTICES.renew()
+
+
+_LIBRDKAFKA_NOTICES = Notices()
 LIBRDKAFKA_LOG = logging.getLogger("stream.client.librdkafka")
-LIBRDKAFKA_LOG.addFilter(Notices())
+LIBRDKAFKA_LOG.addFilter(_LIBRDKAFKA_NOTICES)

@@ -12,10 +12,20 @@ from confluent_kafka import KafkaError
 
 from stream.core.errors import ConfigError
 
-__all__ = ["Format", "KafkaValue", "OnFull", "Options", "connection", "refusal", "topic_name"]
+__all__ = [
+    "Format",
+    "KafkaValue",
+    "OnError",
+    "OnFull",
+    "Options",
+    "connection",
+    "refusal",
+    "topic_name",
+]
 
 Format = Literal["json", "avro", "arrow"]
 OnFull = Literal["drop_oldest", "block", "raise"]
+OnError = Literal["warn", "raise"]
 KafkaValue = object
 """What librdkafka takes for a property: text, a number, a boolean, or a callback."""
 
@@ -38,6 +48,7 @@ class Options:
     kafka: Mapping[str, KafkaValue] = field(repr=False)
     format: Format = "json"
     on_full: OnFull = "drop_oldest"
+    on_error: OnError = "warn"
     buffer_rows: int = 100_000
     buffer_bytes: int = 64 * 1024 * 1024
     block_seconds: float = 1.0
@@ -47,7 +58,8 @@ class Options:
     registry_url: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        for name, choices in (("format", get_args(Format)), ("on_full", get_args(OnFull))):
+        choices_of = {"format": Format, "on_full": OnFull, "on_error": OnError}
+        for name, choices in ((name, get_args(kind)) for name, kind in choices_of.items()):
             if getattr(self, name) not in choices:
                 raise ConfigError(
                     f"{name}: is {getattr(self, name)!r}, wants one of {', '.join(choices)}"

@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stream.client.buffer import Entry
-from stream.client.feeder import Counters, Feeder, Packer
+from stream.client.counters import Counters
+from stream.client.feeder import Feeder, Packer
+from stream.client.notices import Notices, renew_after_fork
 from stream.client.options import Options
 from stream.core.errors import DriftstreamError
 
@@ -33,6 +35,8 @@ class Outbox:
         self._make_packer = make_packer
         self._lock = threading.Lock()
         self._is_closed = False
+        self._rejected = 0
+        self._notices = Notices()
         self._feeder: Feeder | None = Feeder(options, make_packer())
         _OUTBOXES.add(self)
 
@@ -42,6 +46,14 @@ class Outbox:
         if feeder is None or self._is_closed:
             feeder = self._begin_again()
         feeder.buffer.put(entries)
+
+    def reject(self, rows: int, fault: Exception) -> None:
+        """Counts rows that could not be logged, and says why."""
+        with self._lock:
+            self._rejected += rows
+        topic = self._options.topic
+        text = str(fault) if isinstance(fault, DriftstreamError) else repr(fault)
+        self._notices.warn("rejected", f"{topic}: {rows} rows were not logged: {text}")
 
     def flush(self, seconds: float) -> bool:
         """True as soon as no row is buffered, False after that many seconds."""
@@ -59,12 +71,15 @@ class Outbox:
     @property
     def counters(self) -> Counters:
         """Rows of this process."""
-        return Counters(0, 0, 0, 0) if self._feeder is None else self._feeder.counters
+        sent = Counters(0, 0, 0, 0) if self._feeder is None else self._feeder.counters
+        return sent._replace(rejected=self._rejected)
 
     def forget_parent(self) -> None:
         """Called in a forked child, where the parent's threads don't exist."""
         feeder, self._feeder = self._feeder, None
         self._lock = threading.Lock()
+        self._rejected = 0
+        self._notices = Notices()
         if feeder is not None and feeder.producer is not None:
             # Destroying it would wait for librdkafka's threads, which only the parent has.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(feeder.producer))
@@ -96,6 +111,7 @@ _JOIN_SECONDS = 0.5  # what a thread may need beyond its own deadline
 
 
 def _start_afresh() -> None:
+    renew_after_fork()
     _FORGOTTEN.clear()
     for outbox in list(_OUTBOXES):
         outbox.forget_parent()

@@ -15,7 +15,15 @@ from stream.client.columns import (
     prediction_ids,
 )
 from stream.client.logger import RowLogger
-from stream.client.options import Format, KafkaValue, OnFull, Options, connection, topic_name
+from stream.client.options import (
+    Format,
+    KafkaValue,
+    OnError,
+    OnFull,
+    Options,
+    connection,
+    topic_name,
+)
 from stream.client.scalars import (
     check_status,
     check_time,
@@ -34,6 +42,7 @@ __all__ = ["PredictionLogger"]
 Status = Literal["ok", "error"]
 _TOPIC = "predictions"
 _SCHEMA = "prediction"
+_NO_COLUMN = "log_columns: has no column: pass features, prediction or others"
 
 
 class PredictionLogger(RowLogger):
@@ -44,6 +53,10 @@ class PredictionLogger(RowLogger):
     because Kafka is slow or away, `on_full` decides: "drop_oldest" makes room, "block" waits for
     at most `block_seconds` and then drops the new row, "raise" raises BufferFullError. All three
     are counted (`counters`). Making a logger contacts nobody.
+
+    What cannot be logged (a value of a wrong type, a row too large for a record, a logger that is
+    closed) never costs the model server its answer: by default it is counted as rejected and said
+    in the log. With `on_error="raise"` it raises.
 
     `bootstrap_servers` defaults to KAFKA_BOOTSTRAP_SERVERS, `topic_prefix` to
     DRIFTSTREAM_TOPIC_PREFIX or "driftstream."; `kafka` holds librdkafka properties as they are,
@@ -65,6 +78,7 @@ class PredictionLogger(RowLogger):
         topic_prefix: str | None = None,
         format: Format = "json",  # noqa: A002  # the word that users know
         on_full: OnFull = "drop_oldest",
+        on_error: OnError = "warn",
         buffer_rows: int = 100_000,
         buffer_bytes: int = 64 * 1024 * 1024,
         block_seconds: float = 1.0,
@@ -80,6 +94,7 @@ class PredictionLogger(RowLogger):
             kafka=connection(bootstrap_servers, kafka),
             format=format,
             on_full=on_full,
+            on_error=on_error,
             buffer_rows=buffer_rows,
             buffer_bytes=buffer_bytes,
             block_seconds=block_seconds,
@@ -109,31 +124,36 @@ class PredictionLogger(RowLogger):
         as good. `score` is the probability of the positive class, or one by class.
         `event_time_ms` defaults to now. None and NaN mean missing.
 
-        Raises SchemaError, naming the field, where a value cannot be logged; nothing is buffered
-        then. BufferFullError as the class says.
+        With `on_error="raise"` raises SchemaError, naming the field, where a value cannot be
+        logged; nothing is buffered then. BufferFullError as the class says.
         """
-        text = new_id() if prediction_id is None else str(prediction_id)
-        key = text.encode() if prediction_id is None else id_bytes(prediction_id)
-        row: dict[str, Any] = {
-            "prediction_id": text,
-            **self._shared,
-            "event_time_ms": check_time(event_time_ms),
-        }
-        if features is not None:
-            row["features"] = scalars_by_name(features, "features")
-        if prediction is not None:
-            row["prediction"] = scalar(prediction, "prediction")
-        if score is not None:
-            row["score"] = _score(score)
-        if tags:
-            row["tags"] = texts_by_name(tags, "tags")
-        if attributions:
-            row["attributions"] = numbers_by_name(attributions, "attributions")
-        if latency_ms is not None:
-            row["latency_ms"] = number(latency_ms, "latency_ms")
-        if status is not None:
-            row["status"] = check_status(status)
-        self._put_rows(((key, row),))
+        text = ""
+        try:
+            text = new_id() if prediction_id is None else str(prediction_id)
+            key = text.encode() if prediction_id is None else id_bytes(prediction_id)
+            row: dict[str, Any] = {
+                "prediction_id": text,
+                **self._shared,
+                "event_time_ms": check_time(event_time_ms),
+            }
+            if features is not None:
+                row["features"] = scalars_by_name(features, "features")
+            if prediction is not None:
+                row["prediction"] = scalar(prediction, "prediction")
+            if score is not None:
+                row["score"] = _score(score)
+            if tags:
+                row["tags"] = texts_by_name(tags, "tags")
+            if attributions:
+                row["attributions"] = numbers_by_name(attributions, "attributions")
+            if latency_ms is not None:
+                row["latency_ms"] = number(latency_ms, "latency_ms")
+            if status is not None:
+                row["status"] = check_status(status)
+            self._put_rows(((key, row),))
+        except Exception as fault:  # whatever a caller's objects raise, it is not the model's fault
+            if not self._tolerates(fault, 1):
+                raise
         return text
 
     def log_columns(
@@ -153,26 +173,32 @@ class PredictionLogger(RowLogger):
 
         `features` is a mapping of names to columns, a pandas frame or a pyarrow table; a column
         is a numpy array, a list, a pandas series or a pyarrow array. `event_time_ms` may be one
-        integer for all rows. Raises as `log` does, before any row is buffered.
+        integer for all rows. Raises as `log` does, before any row is buffered; where it doesn't
+        raise and the rows cannot be logged, none is, and the list is empty.
         """
-        columns = gather(
-            features=features,
-            prediction=prediction,
-            score=score,
-            tags=tags,
-            attributions=attributions,
-            latency_ms=latency_ms,
-            status=status,
-        )
-        lengths = {"prediction_id": prediction_id, "event_time_ms": event_time_ms, **columns}
-        sized = {name: each for name, each in lengths.items() if hasattr(each, "__len__")}
-        if not sized:
-            raise SchemaError("log_columns: has no column: pass features, prediction or others")
-        rows = length_of(next(iter(sized.values())), next(iter(sized)))
-        check_lengths(rows, sized)
-        ids, keys = prediction_ids(prediction_id, rows)
-        times = event_times(event_time_ms, rows)
-        self._put_columns(keys, times, columns)
+        rows = 1  # until it is known, for the count of what is rejected
+        try:
+            columns = gather(
+                features=features,
+                prediction=prediction,
+                score=score,
+                tags=tags,
+                attributions=attributions,
+                latency_ms=latency_ms,
+                status=status,
+            )
+            lengths = {"prediction_id": prediction_id, "event_time_ms": event_time_ms, **columns}
+            sized = {name: each for name, each in lengths.items() if hasattr(each, "__len__")}
+            if not sized:
+                raise SchemaError(_NO_COLUMN)
+            rows = length_of(next(iter(sized.values())), next(iter(sized)))
+            check_lengths(rows, sized)
+            ids, keys = prediction_ids(prediction_id, rows)
+            self._put_columns(keys, event_times(event_time_ms, rows), columns)
+        except Exception as fault:  # as in `log`
+            if not self._tolerates(fault, rows):
+                raise
+            return []
         return ids
 
 

@@ -231,7 +231,10 @@ class AlertSubscriber:
 
 
 def _headers(message: Message) -> list[tuple[str, bytes | None]]:
-    headers: list[tuple[str, bytes | None]] = list(message.headers() or ())  # type: ignore[arg-type]  # read as bytes
+    try:
+        headers: list[tuple[str, bytes | None]] = list(message.headers() or ())  # type: ignore[arg-type]  # read as bytes
+    except (SystemError, UnicodeDecodeError):  # a name is no UTF-8: no event of ours
+        return []
     return headers
 
 
