@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import orjson
 
 from stream.cli.digest.canonical import Digest, Found, Incident, Place, Window
-from tests.chaos.ground import Ground
-from tests.kafka_io import read_all
 
 __all__ = ["Outcome", "differences"]
 
@@ -18,20 +16,10 @@ _SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run wrote, and where it stands."""
+    """What a run wrote; `bodies` reads records where they stand."""
 
-    ground: Ground
     digest: Digest
-
-    def bodies(self, places: list[Place]) -> dict[Place, str]:
-        """The records at these places, as text."""
-        found = {}
-        for topic in {place.topic for place in places}:
-            for read in read_all(self.ground.bootstrap_servers, self.ground.prefix + topic):
-                place = Place(topic, read.partition, read.offset)
-                if place in places:
-                    found[place] = (read.value or b"").decode()
-        return found
+    bodies: Callable[[Collection[Place]], Mapping[Place, str]]
 
 
 def differences(wanted: Outcome, got: Outcome, *, moving: str = "") -> list[str]:

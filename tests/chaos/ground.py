@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.offsets import Partition, committed, ends
 from stream.adapters.kafka.topics import ensure_topics
-from stream.cli.digest.canonical import Digest, Window
+from stream.cli.digest.canonical import Digest, Place, Window
 from stream.cli.digest.command import digest_now
 from stream.cli.workload import make_topics, produce, worker_settings
 from stream.core.errors import BrokerError
@@ -22,6 +22,7 @@ from stream.topics import MAX_PARTIALS_PARTITIONS
 from stream.worker import AGENTS
 from stream.workload import Plan, Produced, Workload, workload
 from stream.workload.records import SOURCES
+from tests.kafka_io import read_all
 
 __all__ = ["Ground", "made"]
 
@@ -75,7 +76,12 @@ class Ground:
 
     @property
     def settings(self) -> Settings:
-        """What a command on this ground is told; it produces few records a batch."""
+        """What a command on this ground is told."""
+        return load_settings({}, environ=self.environ)
+
+    @property
+    def producing(self) -> Settings:
+        """The same for what fills topics: few records a batch, so that fetches may be small."""
         few = {"DRIFTSTREAM_KAFKA_BATCH_NUM_MESSAGES": "4"}
         return load_settings({}, environ={**self.environ, **few})
 
@@ -100,14 +106,14 @@ class Ground:
             ensure_topics(conf, self.prefix, source_partitions=self.plan.partitions)
         else:
             make_topics(self.settings, self.plan)
-        produce(self.settings, made(self.plan).setup)
+        produce(self.producing, made(self.plan).setup)
         if self.appended:
-            produce(self.settings, _first_labels(self.plan))
+            produce(self.producing, _first_labels(self.plan))
         self.release([topic for topic in SOURCES if topic not in held])
 
     def release(self, topics: Sequence[str]) -> None:
         """Fills these topics."""
-        produce(self.settings, [each for each in made(self.plan).records if each.topic in topics])
+        produce(self.producing, [each for each in made(self.plan).records if each.topic in topics])
 
     def observed(self) -> int:
         """Records of the sources that are committed as read; 0 while nobody answers."""
@@ -147,6 +153,16 @@ class Ground:
     def digest(self) -> Digest:
         """Of all windows and incidents as they stand."""
         return digest_now(self.settings)
+
+    def bodies(self, places: Collection[Place]) -> Mapping[Place, str]:
+        """The records at these places, as text."""
+        found = {}
+        for topic in sorted({place.topic for place in places}):
+            for read in read_all(self.bootstrap_servers, self.prefix + topic):
+                place = Place(topic, read.partition, read.offset)
+                if place in places:
+                    found[place] = (read.value or b"").decode()
+        return found
 
     def _asking(self, agent: str) -> Consumer:
         """Asks for a group's offsets and never joins it; doesn't wait for open transactions."""

@@ -96,7 +96,7 @@ class Matrix:
             case = Case("undisturbed", _REFERENCE_SLICES, 1, plan)
             with self._run(case, appended=appended) as run:
                 run.start_all()
-                self._references[key] = Outcome(run.ground, run.complete())
+                self._references[key] = Outcome(run.complete(), run.ground.bodies)
             digest = self._references[key].digest
             run.require(not digest.doubled, f"found twice, undisturbed: {digest.doubled}")
             run.require(not digest.moved, f"{len(digest.moved)} moved windows, undisturbed")
@@ -123,7 +123,7 @@ class Matrix:
         result.digest, result.windows = digest.hex, len(digest.windows)
         result.incidents, result.moved = len(digest.incidents), len(digest.moved)
         moving = DISTURBANCES[case.disturbance].moving
-        apart = differences(reference, Outcome(run.ground, digest), moving=moving)
+        apart = differences(reference, Outcome(digest, run.ground.bodies), moving=moving)
         result.failure = "\n".join(apart)
 
     @contextmanager
