@@ -1,11 +1,13 @@
 # The driftstream worker and commands.  docker build -t driftstream .
 FROM python:3.12-slim AS build
 WORKDIR /source
+COPY requirements.lock ./
+RUN python -m venv /opt/driftstream \
+    && /opt/driftstream/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY stream stream
-RUN python -m venv /opt/driftstream \
-    && /opt/driftstream/bin/pip install --no-cache-dir '.[worker]'
+RUN /opt/driftstream/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.12-slim
 COPY --from=build /opt/driftstream /opt/driftstream

@@ -7,14 +7,16 @@ PYTHON ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench up clean
+.PHONY: help demo test check fmt bench chaos up lock audit clean
 
 help:
 	@echo "make demo    drift found in an example stream, live in the terminal"
 	@echo "make test    all tests, against a real Apache Kafka (ARGS='-k name' for some)"
 	@echo "make check   lint, formatting, types, layers; changes nothing"
 	@echo "make fmt     formats the code and sorts imports"
+	@echo "make chaos   workers and brokers disturbed in every way; the digests stay the same (40 min)"
 	@echo "make bench   throughput beside the floor, over a real Kafka"
+	@echo "make audit   known vulnerabilities of what requirements.lock pins; make lock makes it anew"
 	@echo "make up      Kafka and a worker by docker compose"
 
 demo: $(VENV)/.worker
@@ -35,6 +37,18 @@ fmt: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# The image's packages, pinned with their hashes; again after a change of dependencies.
+lock: $(VENV)/.tools
+	@$(BIN)/uv pip compile pyproject.toml --extra worker --universal --python-version 3.12 \
+		--generate-hashes --no-annotate --quiet --upgrade --custom-compile-command "make lock" \
+		--output-file requirements.lock
+
+audit: $(VENV)/.tools
+	@$(BIN)/python .ci/audit.py requirements.lock
+
+chaos: $(VENV)/.dev
+	@$(BIN)/python -m tests.chaos --long --report chaos.md $(ARGS)
 
 up:
 	docker compose up --build $(ARGS)
@@ -62,6 +76,11 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/.python
 	@echo "installing driftstream[dev] into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.worker
+
+$(VENV)/.tools: | $(VENV)/.python
+	@echo "installing uv and pip-audit into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5' 'pip-audit>=2.7'
+	@touch $@
 
 $(VENV)/.worker: pyproject.toml | $(VENV)/.python
 	@echo "installing driftstream[worker] into $(VENV)"

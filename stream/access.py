@@ -12,6 +12,7 @@ __all__ = ["Login", "is_denied", "is_refused"]
 
 _TOPIC, _GROUP, _CLUSTER, _TRANSACTION = 29, 30, 31, 53
 _TLS = -181
+_ALL_DOWN = -187
 _REFUSED = frozenset(
     {_TLS, -169, 33, 34, 58}
 )  # TLS, authentication, SASL's mechanism, state, login
@@ -78,6 +79,8 @@ class Login:
         """What a client of one topic heard, with what to do where it is a refusal."""
         if is_refused(code):
             return self.refusal(code, said)
+        if code == _ALL_DOWN:
+            return self.silence(said)
         if code == _CLUSTER:
             return f"{said}: {self.denial(operation, f'any topic, {topic} among them,')}"
         if code == _TOPIC:

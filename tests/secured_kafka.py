@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterable
@@ -26,9 +27,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 from stream.adapters.kafka.local_config import NodePlan, lease_port, new_cluster_id
 from stream.adapters.kafka.local_java import JavaNode
 
-__all__ = ["Right", "SecuredKafka"]
+__all__ = ["Right", "SecuredKafka", "documented_rights"]
 
 _SECONDS = 30.0
+_START_SECONDS = 90.0
 _JVM = ("-Xms128m", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 _ITERATIONS = 4096  # the fewest that Kafka takes
 
@@ -39,6 +41,15 @@ class Right(NamedTuple):
     kind: Literal["topic", "group", "transactional_id"]
     name: str
     operation: Literal["read", "write", "create", "describe", "describe_configs"]
+
+
+def documented_rights(role: str, prefix: str) -> list[Right]:
+    """The rows of a role's table in docs/security.md, for a deployment of another prefix."""
+    page = (Path(__file__).parents[1] / "docs" / "security.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n### {role}\n")[2].partition("\n#")[0]
+    rows = re.findall(r"^\| (\w+) \| `([^`]+)` \| (\w+) \|$", section, re.MULTILINE)
+    assert rows, f"docs/security.md has no table of {role}"
+    return [Right(kind, name.replace("driftstream.", prefix), what) for kind, name, what in rows]
 
 
 class SecuredKafka:
@@ -77,18 +88,31 @@ class SecuredKafka:
         self._node = JavaNode(plan, (plan,), folder / "node", new_cluster_id(), _JVM, properties)
 
     def __enter__(self) -> Self:
-        self._node.prepare()
-        self._node.start()
-        self._admin = AdminClient({"bootstrap.servers": self.inside, "log_level": 2})
-        deadline = time.monotonic() + _SECONDS
+        try:
+            self._node.prepare()
+            self._node.start()
+            self._admin = AdminClient({"bootstrap.servers": self.inside, "log_level": 2})
+            self._await_ready()
+        except BaseException:  # whatever it is, no broker may stay behind; raised again
+            self._end()
+            raise
+        return self
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
         while True:
             assert self._node.running(), self._node.log_tail()
-            assert time.monotonic() < deadline, self._node.log_tail()
             try:
                 self._admin.list_topics(timeout=1.0)
             except KafkaException:
-                continue
-            return self
+                assert time.monotonic() < deadline, self._node.log_tail()
+            else:
+                return
+
+    def _end(self) -> None:
+        self._node.remove()
+        for lease in self._leases:
+            lease.release()
 
     def __exit__(
         self,
@@ -96,19 +120,40 @@ class SecuredKafka:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._node.remove()
-        for lease in self._leases:
-            lease.release()
+        self._end()
 
     def add_user(self, name: str, password: str) -> None:
         """Makes a user, without rights."""
         info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, _ITERATIONS)
         wanted = UserScramCredentialUpsertion(name, info, password.encode())
         self._admin.alter_user_scram_credentials([wanted])[name].result(_SECONDS)
+        deadline = time.monotonic() + _SECONDS
+        while not self._knows(name, password):  # the broker learns it a moment later
+            assert time.monotonic() < deadline, f"{name} cannot log in"
+
+    def login(self, user: str, password: str) -> dict[str, str]:
+        """Librdkafka's properties of a user."""
+        return {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-256",
+            "sasl.username": user,
+            "sasl.password": password,
+            "ssl.ca.location": str(self.authority),
+        }
+
+    def _knows(self, user: str, password: str) -> bool:
+        properties: dict[str, str | int | float] = {**self.login(user, password)}
+        properties |= {"bootstrap.servers": self.bootstrap_servers, "log_level": 0}
+        try:
+            AdminClient(properties).list_topics(timeout=1.0)
+        except KafkaException:
+            return False
+        return True
 
     def grant(self, user: str, rights: Iterable[Right]) -> None:
         """Gives a user rights."""
-        for done in self._admin.create_acls([_binding(user, right) for right in rights]).values():
+        acls = [_binding(user, right) for right in rights]
+        for done in self._admin.create_acls(acls).values() if acls else ():
             done.result(_SECONDS)
 
     def revoke(self, user: str, rights: Iterable[Right]) -> None:

@@ -109,16 +109,14 @@ def test_publishing_a_table_says_to_build_a_profile_first(
     assert f"build it first: `driftstream profile build {table} --model" in said
 
 
-@pytest.mark.parametrize(
-    ("topic", "said"), [("alerts", "is Kafka up"), ("windows", "is the broker up")]
-)
+@pytest.mark.parametrize("topic", ["alerts", "windows"])
 def test_a_broker_that_is_away_is_exit_code_3_when_the_time_is_over(
-    topic: str, said: str, capsys: pytest.CaptureFixture[str]
+    topic: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     began = time.monotonic()
     assert run([topic, "tail", "-b", "127.0.0.1:1", "--timeout", "1"]) == 3
     assert time.monotonic() - began < 3
-    assert said in capsys.readouterr().err
+    assert "Kafka at 127.0.0.1:1 does not answer" in capsys.readouterr().err
 
 
 def test_a_table_in_a_pipe_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,7 +42,7 @@ def tail(
     json: JsonFlag = False,
 ) -> None:
     """Print alerts as they come, one a line."""
-    check_topic(settings, "alerts", patience(timeout))
+    check_topic(settings, "alerts", patience(timeout), "READ")
     kafka = settings.client_config()
     deadline = None if timeout is None else time.monotonic() + timeout
     with AlertSubscriber(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -41,11 +42,21 @@ def logger_options(settings: Settings, row_format: str) -> dict[str, Any]:
         "bootstrap_servers": kafka.pop("bootstrap.servers"),
         "topic_prefix": settings.topic_prefix,
         "format": row_format,
-        "registry_url": (settings.registry_url or None) if row_format == "avro" else None,
+        "registry_url": _registry_url(settings) if row_format == "avro" else None,
         "kafka": kafka,
         "on_full": "block",
         "block_seconds": _PATIENCE_SECONDS,
     }
+
+
+def _registry_url(settings: Settings) -> str | None:
+    """The registry with its user and password, as a logger takes them."""
+    url, user = settings.registry_url, settings.registry_user
+    if not url or not user:
+        return url or None
+    scheme, _, place = url.partition("://")
+    password = settings.registry_password.get_secret_value()
+    return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{place}"
 
 
 def event_times(table: pa.Table, column: str) -> Int64s:
@@ -114,7 +125,7 @@ def delivered(logger: PredictionLogger | LabelLogger, what: str) -> int:
 def check_topics(settings: Settings, *topics: str) -> None:
     """Raises TopicError where one of the topics isn't there: rows for it would only time out."""
     for topic in topics:
-        check_topic(settings, topic, _ASK_SECONDS)
+        check_topic(settings, topic, _ASK_SECONDS, "WRITE")
 
 
 def progress_bar() -> Progress:

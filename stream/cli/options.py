@@ -103,7 +103,8 @@ def settings_from(
     for text in assign or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise ConfigError(f"--set {text}: write KEY=VALUE, such as --set pane=10s")
+            # The text isn't shown: it may be a password with a colon in the place of the sign.
+            raise ConfigError("--set wants KEY=VALUE, such as --set pane=10s")
         if name.startswith("kafka."):
             kafka[name.removeprefix("kafka.")] = value
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from confluent_kafka import (
@@ -18,7 +18,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from stream.access import is_denied
-from stream.adapters.kafka.asking import is_passing, metadata, read_error
+from stream.adapters.kafka.asking import denied, is_passing, metadata, read_error
 from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.codes import END
 from stream.core.errors import AccessError, TopicError
@@ -85,10 +85,16 @@ def patience(timeout: float | None) -> float:
     return _ASK_SECONDS if timeout is None else min(_ASK_SECONDS, max(_LEAST_SECONDS, timeout))
 
 
-def check_topic(settings: Settings, topic: str, seconds: float) -> None:
-    """Raises what `read_topic` would, where the topic cannot be reached or isn't there."""
+def check_topic(
+    settings: Settings, topic: str, seconds: float, right: Literal["READ", "WRITE"]
+) -> None:
+    """Raises what `read_topic` would, where the topic is out of reach, of a reader or a writer."""
     ours = connection(settings, "check")
-    _partitions(ours, ours.admin(), real_name(settings.topic_prefix, topic), seconds)
+    admin = ours.admin()
+    name = real_name(settings.topic_prefix, topic)
+    _partitions(ours, admin, name, seconds)
+    if denied(admin, right, [name]):
+        raise AccessError(ours.login.denial(right.capitalize(), f"topic {name}"))
 
 
 def _partitions(

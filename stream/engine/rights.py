@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from stream.access import Login
-from stream.adapters.kafka.asking import denied_writes, read_error
+from stream.adapters.kafka.asking import denied, read_error
 from stream.adapters.kafka.codes import STATE
 from stream.core.errors import AccessError, BrokerError, FatalBrokerError
 
@@ -38,9 +38,9 @@ class Rights:
         if code == KafkaError.GROUP_AUTHORIZATION_FAILED:
             return self._group_denied()
         if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, STATE):
-            denied = denied_writes(self.admin, topics)
-            if denied:
-                return AccessError(self.login.denial("Write", f"topic {', '.join(denied)}"))
+            unwritten = denied(self.admin, "WRITE", topics)
+            if unwritten:
+                return AccessError(self.login.denial("Write", f"topic {', '.join(unwritten)}"))
         return None
 
     def explain_read(self, error: KafkaError, topic: str) -> BrokerError:

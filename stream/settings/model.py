@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    field_serializer,
     model_validator,
 )
 
@@ -25,7 +27,15 @@ __all__ = ["ENGINE_OWNED", "KafkaProperties", "Settings", "flatten", "parse_dura
 
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SECRET = re.compile(r"password|secret|sasl\.oauthbearer\.config|\.pem$|jaas")
+_SECRET = re.compile(r"pass|secret|token|credential|oauth|jaas|private|\.pem$|^(sasl|ssl)\.")
+_PUBLIC = re.compile(  # of sasl.* and ssl.*; whatever else begins so may be a secret, or a typo
+    r"sasl\.(mechanisms?|username|kerberos\.(service\.name|principal|keytab))"
+    r"|sasl\.oauthbearer\.(method|client\.id|scope)"
+    r"|ssl\.(ca|certificate|key|keystore|crl)\.location"
+    r"|ssl\.(endpoint\.identification\.algorithm|cipher\.suites|curves\.list|sigalgs\.list)"
+    r"|enable\.ssl\.certificate\.verification"
+)
+_IN_URL = re.compile(r"(?<=://)[^/\s]*@")  # user and password before a host's name
 _MASK = "**********"
 
 ENGINE_OWNED = frozenset(
@@ -75,11 +85,17 @@ class KafkaProperties:
     values: Mapping[str, str]
 
     def masked(self) -> dict[str, str]:
-        """The properties with every secret replaced by asterisks."""
-        return {k: _MASK if _SECRET.search(k) else v for k, v in sorted(self.values.items())}
+        """The properties with every secret, and what may be one, replaced by asterisks."""
+        return {name: _shown(name, value) for name, value in sorted(self.values.items())}
 
     def __repr__(self) -> str:
         return f"KafkaProperties({self.masked()})"
+
+
+def _shown(name: str, value: str) -> str:
+    if _SECRET.search(name) and not _PUBLIC.fullmatch(name):
+        return _MASK
+    return _IN_URL.sub(f"{_MASK}@", value)
 
 
 def _kafka_properties(value: object) -> object:
@@ -190,6 +206,23 @@ class Settings(BaseModel):
         "info", description="what is logged"
     )
     log_format: Literal["text", "json"] = Field("text", description="log lines as text or JSON")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _credentials_apart(cls, values: Any) -> Any:
+        """Takes user and password out of the registry's URL, from where they would be printed."""
+        url = values.get("registry_url") if isinstance(values, dict) else None
+        if not isinstance(url, str) or "@" not in url:
+            return values
+        scheme, slashes, rest = url.partition("://")
+        login, _, place = rest.rpartition("@")
+        user, _, password = login.partition(":")
+        given = {"registry_user": unquote(user), "registry_password": unquote(password)}
+        return {**given, **values, "registry_url": f"{scheme}{slashes}{place}"}
+
+    @field_serializer("kafka")
+    def _masked(self, kafka: KafkaProperties) -> dict[str, str]:
+        return kafka.masked()
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Literal
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not re-exported
@@ -17,7 +18,7 @@ from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.codes import said
 from stream.core.errors import AccessError, BrokerError, CredentialsError
 
-__all__ = ["denied_writes", "is_passing", "metadata", "read_error"]
+__all__ = ["denied", "is_passing", "metadata", "read_error"]
 
 _STEP_SECONDS = 1.0
 _RIGHTS_SECONDS = 3.0
@@ -67,8 +68,8 @@ def read_error(login: Login, topic: str, error: KafkaError) -> BrokerError:
     return BrokerError(f"{topic} cannot be read: {said(error)}")
 
 
-def denied_writes(admin: AdminClient, topics: Iterable[str]) -> list[str]:
-    """Those of the topics that this user may not write; none where the cluster won't tell."""
+def denied(admin: AdminClient, right: Literal["READ", "WRITE"], topics: Iterable[str]) -> list[str]:
+    """Those of the topics that this user may not read or write; none where Kafka won't tell."""
     wanted = sorted(topics)
     try:
         asked = admin.describe_topics(
@@ -83,5 +84,5 @@ def denied_writes(admin: AdminClient, topics: Iterable[str]) -> list[str]:
         name
         for name, topic in told.items()
         if topic.authorized_operations is not None
-        and AclOperation.WRITE not in topic.authorized_operations
+        and AclOperation[right] not in topic.authorized_operations
     ]

@@ -65,14 +65,15 @@ class Throttle(logging.Filter):
 class ClientErrors:
     """An `error_cb` that logs errors in words and remembers whether the brokers are away.
 
-    `breaks` counts the connections that broke. `refused` is the last refusal of credentials or
-    certificates.
+    It speaks through `log`, our clients' own logger unless told otherwise. `breaks` counts the
+    connections that broke. `refused` is the last refusal of credentials or certificates.
     """
 
     def __init__(self) -> None:
         self.away = False
         self.breaks = 0
         self.refused: KafkaError | None = None
+        self.log = kafka_logger()
 
     def __call__(self, error: KafkaError) -> None:
         """Takes one client-level error in; never raises."""
@@ -83,14 +84,14 @@ class ClientErrors:
         if is_refused(code):
             self.away = True
             self.refused = error
-            kafka_logger().error(
+            self.log.error(
                 "%s: Kafka refused the connection: %s. Check security.protocol, the SASL "
                 "mechanism, user and password, and the CA certificate in the kafka settings",
                 error.name(),
                 error.str(),
             )
         elif code != END:
-            kafka_logger().warning("%s: %s", error.name(), error.str())
+            self.log.warning("%s: %s", error.name(), error.str())
 
 
 def kafka_logger() -> logging.Logger:

@@ -8,12 +8,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from stream.adapters.kafka.codes import AWAY
+from stream.adapters.kafka.asking import metadata
 from stream.cli.reading import connection
-from stream.core.errors import BrokerError
+from stream.core.errors import BrokerError, CredentialsError
 from stream.settings import Settings
 
 __all__ = [
@@ -51,16 +51,16 @@ def embedded_broker() -> Iterator[str]:
 
 def check_broker(settings: Settings) -> None:
     """Raises BrokerError, in one sentence, where the settings' Kafka does not answer in 8 s."""
-    heard: list[KafkaError] = []
-    probe = AdminClient({**settings.client_config()}, logger=_SILENT, error_cb=heard.append)
+    ours = connection(settings, "demo")
+    ours.errors.log = _SILENT
+    probe = AdminClient({**settings.client_config()}, logger=_SILENT, error_cb=ours.errors)
     try:
-        probe.list_topics(timeout=_ANSWER_SECONDS)
-    except KafkaException as error:
-        probe.poll(0)  # what is wrong with a connection is told to the callback only
-        causes = [each for each in heard if each.code() not in AWAY] or [error.args[0]]
+        metadata(ours, probe, _ANSWER_SECONDS)
+    except CredentialsError:
+        raise
+    except BrokerError as error:
         raise BrokerError(
-            f"Kafka at {settings.bootstrap_servers} does not answer: {causes[0].str()}. Is it up, "
-            "and is the address right? Where none is named the demo brings a broker of its own"
+            f"{error} Where none is named the demo brings a broker of its own"
         ) from error
 
 
