@@ -11,7 +11,8 @@ import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from stream.adapters.kafka.codes import END
-from stream.core.records import Int64s, Slice, Source
+from stream.adapters.kafka.headers import UNREADABLE, headers_of
+from stream.core.records import Header, Int64s, Slice, Source
 from stream.engine.agent import Broadcast
 
 __all__ = ["Intake", "broadcast"]
@@ -206,21 +207,14 @@ class Intake:
             self.record_bytes = max(mean, 0.8 * self.record_bytes + 0.2 * mean)
 
 
-def _headers(messages: Sequence[Message]) -> list[Sequence[tuple[str, bytes]] | None] | None:
-    """The records' headers, None where none has any; a header without a value has b""."""
-    if not any(map(Message.headers, messages)):
-        return None
-    return [_plain(message) for message in messages]
-
-
-def _plain(message: Message) -> list[tuple[str, bytes]] | None:
-    headers = message.headers()
-    if not headers:
-        return None
-    pairs = headers.items() if isinstance(headers, dict) else headers
-    return [
-        (name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs
-    ]
+def _headers(messages: Sequence[Message]) -> list[Sequence[Header] | None] | None:
+    """The records' headers, None where none has any."""
+    try:
+        if not any(map(Message.headers, messages)):
+            return None
+    except UNREADABLE:
+        pass  # there are some, and some that no one can read
+    return [headers_of(message) or None for message in messages]
 
 
 def broadcast(message: Message, prefix: str) -> Broadcast:

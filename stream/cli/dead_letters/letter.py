@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from confluent_kafka import Message
 
 from stream import schemas
+from stream.adapters.kafka.headers import headers_of
 from stream.core.errors import Reason
 from stream.core.records import Header
 
-__all__ = ["ATTEMPT", "REPLAYED", "Letter", "Place", "Selection", "headers_of", "read", "replayed"]
+__all__ = ["ATTEMPT", "REPLAYED", "Letter", "Place", "Selection", "read", "replayed"]
 
 ATTEMPT = "driftstream-attempt"  # of a record that was sent again: 2 the first time
 REPLAYED = "driftstream-replayed"  # of a record without value: this offset was replayed
@@ -108,9 +108,3 @@ def replayed(message: Message) -> Place | None:
     if not (told.isdigit() and len(told) < 20):
         return None
     return Place(message.partition() or 0, int(told))
-
-
-def headers_of(message: Message) -> Sequence[Header]:
-    """A record's headers; one without a value has b""."""
-    pairs: Sequence[tuple[str, bytes | None]] = message.headers() or ()  # type: ignore[assignment]  # its stub allows str
-    return [(name, value or b"") for name, value in pairs]

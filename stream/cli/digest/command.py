@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from confluent_kafka import Message
 
+from stream.adapters.kafka.headers import headers_of
 from stream.cli.deployment import parse_time
 from stream.cli.digest.canonical import Digest, Found, Place, Read, Window, digest_of
 from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import complain, instant, print_json
 from stream.cli.reading import read_topic
-from stream.core.records import Header, ModelKey
+from stream.core.records import ModelKey
 from stream.settings import Settings
 
 __all__ = ["app", "digest_now"]
@@ -79,12 +79,7 @@ def digest_now(
 def _read(settings: Settings, topic: str) -> Iterator[Read]:
     for message in read_topic(settings, topic, from_beginning=True, follow=False):
         place = Place(topic, message.partition() or 0, message.offset() or 0)
-        yield Read(place, message.key(), message.value(), _headers(message))
-
-
-def _headers(message: Message) -> tuple[Header, ...]:
-    headers: Sequence[tuple[str, bytes | None]] = message.headers() or ()  # type: ignore[assignment]  # its stub allows str
-    return tuple((name, value or b"") for name, value in headers)
+        yield Read(place, message.key(), message.value(), tuple(headers_of(message)))
 
 
 def _time(text: str | None) -> int | None:

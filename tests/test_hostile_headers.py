@@ -1,0 +1,65 @@
+"""Headers whose names are no text, on a real topic: read as if there were none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from stream import schemas
+from stream.client import AlertSubscriber
+from stream.core.records import Source
+from stream.engine.intake import Intake
+from tests.conftest import Command, Kafka
+from tests.kafka_io import Record, create_topic, produce_all
+
+
+def _put_odd(kafka: Kafka, topic: str) -> None:
+    """A record with a header of an odd name, between two plain ones."""
+    produce_all(kafka.bootstrap_servers, topic, [Record(b"1", headers=(("a", b"x"),))])
+    command = [sys.executable, "-m", "tests.hostile.odd_header"]
+    subprocess.run([*command, kafka.bootstrap_servers, topic, "0", "2"], check=True, timeout=60)
+    produce_all(kafka.bootstrap_servers, topic, [Record(b"3", headers=(("b", b""),))])
+
+
+def _fail(_message: Message, error: KafkaError) -> None:
+    pytest.fail(str(error))
+
+
+def test_a_record_with_unreadable_headers_is_read_without_any(kafka: Kafka, unique: str) -> None:
+    topic = f"{unique}predictions"
+    create_topic(kafka.bootstrap_servers, topic)
+    _put_odd(kafka, topic)
+    intake = Intake(["predictions"], unique, 1)
+    intake.positions[:] = 0
+    settings = {"bootstrap.servers": kafka.bootstrap_servers, "group.id": f"{unique}group"}
+    consumer = Consumer(settings)
+    try:
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        messages = consumer.consume(3, 30)
+        slice_ = intake.slice(messages, _fail)
+    finally:
+        consumer.close()
+    assert slice_.sources == (Source("predictions", 0),)
+    assert list(slice_.values) == [b"1", b"2", b"3"]
+    assert slice_.headers == [[("a", b"x")], None, [("b", b"")]]
+
+
+def test_commands_and_subscribers_pass_such_a_record_over(
+    kafka: Kafka, unique: str, command: Command
+) -> None:
+    for name in ("alerts", "dead-letters"):
+        create_topic(kafka.bootstrap_servers, unique + name)
+    _put_odd(kafka, f"{unique}alerts")
+    _put_odd(kafka, f"{unique}dead-letters")
+    letter = {"topic": "labels", "partition": 0, "offset": 0, "timestamp_ms": 0, "reason": "empty"}
+    value = schemas.encode_avro("dead_letter", {**letter, "rejected_at_ms": 1})
+    produce_all(kafka.bootstrap_servers, f"{unique}dead-letters", [Record(value)])
+    assert [each["reason"] for each in command("dead-letters", "list")] == ["empty"]
+    with AlertSubscriber(
+        bootstrap_servers=kafka.bootstrap_servers, topic_prefix=unique, from_beginning=True
+    ) as subscriber:
+        assert subscriber.poll(5) is None
+        assert subscriber.counters.skipped == 3
