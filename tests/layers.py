@@ -65,7 +65,7 @@ EFFECTS = frozenset(
     }
 )
 _NUMBERS = frozenset({"numpy"})
-_STAGE = _NUMBERS | {"river", "orjson", "fastavro", "pyarrow", "xxhash"}
+_STAGE = _NUMBERS | {"river", "orjson", "fastavro", "numba", "pyarrow", "xxhash"}
 _SHELL = _STAGE | {"confluent_kafka", "msgspec"}
 _ANY = frozenset({"*"})
 _AGENTS = ("observe", "detect", "act")

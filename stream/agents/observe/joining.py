@@ -14,6 +14,7 @@ from stream.core.catalog import Monitors, Profiles
 from stream.core.join.buffer import JoinBuffer, JoinRules
 from stream.core.join.events import Tally
 from stream.core.join.rows import Coder
+from stream.core.join.warm import warm_up
 from stream.core.labels import Labels
 from stream.core.outcomes import LabelRows, Outcomes, PredictionRows
 from stream.core.pane.cohorts import Cohorts
@@ -79,6 +80,7 @@ class Joining:
         self._rules = rules
         self._pane_ms = rules.pane_ms
         self._cohorts = Cohorts(profiles, monitors)
+        warm_up()
         self._buffer = JoinBuffer(rules, self._cohorts.list)
         self._coder = Coder(self._cohorts.list)
         self._fold = OutcomeFold(rules.pane_ms)

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from stream.core.join.book import CohortBook, ModelBook
 from stream.core.join.cohorts import CohortColumns
+from stream.core.join.columns import LabelColumns
 from stream.core.join.events import JoinEvent, Tally, count
 from stream.core.join.journal import Journal
 from stream.core.join.keep import Keeper
-from stream.core.join.layout import PENDING, Rows, Slots
+from stream.core.join.layout import PENDING, Slots
 from stream.core.join.match import match
-from stream.core.join.settle import Met, refuse, settle
-from stream.core.join.splice import part_of, splice
+from stream.core.join.settle import NO_OUTCOMES, Pairs, settle
 from stream.core.join.table import Table
 from stream.core.join.wait import WaitingRoom
 from stream.core.outcomes import Cohort, LabelRows, Outcomes, PredictionRows
@@ -28,7 +28,6 @@ __all__ = ["JoinBuffer", "JoinRules", "LabelsJoined", "PredictionsJoined"]
 _HOUR_MS = 3_600_000
 _NEVER = np.iinfo(np.int64).min
 _SETTLED = ("bits", "delay_low", "delay_high", "state")  # what labels write to a prediction
-_PIECE = 1 << 14  # rows at a time, so that what is computed of them stays in the cache
 _AT_ONCE = 200_000  # rows forgotten in one call, about: a jump of time must not stall
 
 
@@ -143,33 +142,26 @@ class JoinBuffer:
     def predictions(self, rows: PredictionRows) -> PredictionsJoined:
         """Keeps predictions, finds duplicates, joins labels that waited for them."""
         self._cohorts.refresh()
-        duplicate = np.zeros(len(rows), dtype=np.bool_)
-        unkept = np.zeros(len(rows), dtype=np.bool_)
         tally = Tally()
-        parts = []
-        for start in range(0, len(rows), _PIECE):
-            piece = part_of(rows, start, start + _PIECE)
-            numbers, slots = self._keeper.keep(piece, duplicate[start:], unkept[start:])
-            if self._waiting.table.arena.total() and len(numbers):
-                parts.append(self._meet(piece, numbers, slots, tally))
+        numbers, slots, duplicate, unkept = self._keeper.keep(rows)
+        outcomes = NO_OUTCOMES
+        if self._waiting.table.arena.total() and len(numbers):
+            outcomes = self._meet(rows, numbers, slots, tally)
         count(tally, JoinEvent.DUPLICATE, rows.task[duplicate])
         count(tally, JoinEvent.UNKEPT, rows.task[unkept])
-        return PredictionsJoined(duplicate, unkept, splice(parts), tally)
+        return PredictionsJoined(duplicate, unkept, outcomes, tally)
 
     def labels(self, rows: LabelRows) -> LabelsJoined:
         """Joins labels with the predictions that are here; they wait for those that aren't."""
         self._cohorts.refresh()
         tally = Tally()
-        parts = []
-        for start in range(0, len(rows), _PIECE):
-            piece = part_of(rows, start, start + _PIECE)
-            who, slots, found = self._match(piece)
-            matched = np.zeros(len(piece), dtype=np.bool_)
-            matched[who] = True
-            if len(who):
-                parts.append(self._settle(piece, who, slots, found, tally))
-            self._wait(piece, matched, tally)
-        return LabelsJoined(splice(parts), tally)
+        labels = LabelColumns.of(rows)
+        who, slots = self._match(labels)
+        outcomes = self._settle(labels, who, slots, tally)
+        matched = np.zeros(len(rows), dtype=np.bool_)
+        matched[who] = True
+        self._wait(labels, matched, tally)
+        return LabelsJoined(outcomes, tally)
 
     def advance(
         self, task: int, prediction_watermark_ms: int, label_watermark_ms: int | None
@@ -186,7 +178,7 @@ class JoinBuffer:
         self._passed_ms[task] = prediction_watermark_ms
         tally, waiting = Tally(), self._waiting.table
         for slots in waiting.expire(task, prediction_watermark_ms, _AT_ONCE):
-            vain = len(slots) - int(np.count_nonzero(waiting.arena.column("matched")[slots]))
+            vain = len(slots) - int(np.count_nonzero(waiting.arena.rows["matched"][slots]))
             if vain:
                 tally[task, JoinEvent.UNMATCHED] += vain
         limit = prediction_watermark_ms - early_ms
@@ -196,58 +188,40 @@ class JoinBuffer:
             pass
         return tally
 
-    def _match(self, rows: LabelRows) -> tuple[Int64s, Slots, Rows]:
-        return match(self._pending, self._cohorts, self._rules.early_label_horizon_ms, rows)
+    def _match(self, labels: LabelColumns) -> tuple[Int64s, Slots]:
+        return match(self._pending, self._cohorts, self._rules.early_label_horizon_ms, labels)
 
     def _meet(self, rows: PredictionRows, numbers: Int64s, new: Slots, tally: Tally) -> Outcomes:
         """Labels that waited, with those of their predictions that are new."""
         slots, labels = self._waiting.meeting(
             rows.ids.take(numbers, axis=0), rows.task.take(numbers)
         )
-        who, found, kept = self._match(labels)
+        if not len(slots):
+            return NO_OUTCOMES
+        who, found = self._match(labels)
         fresh = np.flatnonzero(np.isin(found, new))
-        if not len(fresh):
-            return splice(())
-        who, found, kept = who.take(fresh), found.take(fresh), kept.take(fresh)
-        met = np.unique(who)
-        self._waiting.mark(slots.take(met), labels.task.take(met))
-        return self._settle(labels, who, found, kept, tally)
+        who, found = who.take(fresh), found.take(fresh)
+        self._waiting.mark(slots.take(np.unique(who)))
+        return self._settle(labels, who, found, tally)
 
-    def _settle(
-        self, labels: LabelRows, who: Int64s, slots: Slots, rows: Rows, tally: Tally
-    ) -> Outcomes:
-        met = Met(
-            slot=slots,
-            row=rows,
-            task=labels.task.take(who),
-            time_ms=labels.time_ms.take(who),
-            watermark_ms=labels.watermark_ms.take(who),
-            form=labels.form.take(who),
-            bits=labels.bits.take(who),
-            late=labels.late.take(who),
-            offset=labels.offset.take(who),
+    def _settle(self, labels: LabelColumns, who: Int64s, slots: Slots, tally: Tally) -> Outcomes:
+        rows = self._pending.arena.rows
+        good = self._cohorts.reads(
+            rows["cohort"][slots], labels.form.take(who), labels.bits.take(who)
         )
-        good = self._cohorts.reads(rows["cohort"], met.form, met.bits)
-        if good.all():
-            return self._settled(met, tally)
-        right, wrong = met[np.flatnonzero(good)], met[np.flatnonzero(~good)]
-        return splice(([self._settled(right, tally)] if len(right) else []) + [refuse(wrong)])
-
-    def _settled(self, met: Met, tally: Tally) -> Outcomes:
-        settled = settle(met, self._rules.pane_ms, tally)
-        self._pending.write(settled.slot, settled.row)
-        self._pending.touch(self._pending.arena.task_of(settled.slot), settled.slot)
+        settled = settle(rows, labels, Pairs(who, slots, good), self._rules.pane_ms, tally)
+        self._pending.touch(settled.written)
         extras = self._pending.extras_of(settled.outcome_slot)
         if extras is None:
             return settled.outcomes
         return dataclasses.replace(settled.outcomes, extras=extras)
 
-    def _wait(self, rows: LabelRows, matched: npt.NDArray[np.bool_], tally: Tally) -> None:
-        until_ms = rows.time_ms + self._rules.early_label_horizon_ms
-        known = rows.task < len(self._passed_ms)
-        passed = np.full(len(rows), _NEVER)
-        passed[known] = self._passed_ms.take(rows.task[known])
+    def _wait(self, labels: LabelColumns, matched: npt.NDArray[np.bool_], tally: Tally) -> None:
+        until_ms = labels.time_ms + self._rules.early_label_horizon_ms
+        known = labels.task < len(self._passed_ms)
+        passed = np.full(len(matched), _NEVER)
+        passed[known] = self._passed_ms.take(labels.task[known])
         wanted = until_ms >= passed
-        refused = self._waiting.add(rows, wanted, matched)
-        count(tally, JoinEvent.REFUSED, rows.task[refused])
-        count(tally, JoinEvent.UNMATCHED, rows.task[~wanted & ~matched])
+        refused = self._waiting.add(labels, np.flatnonzero(wanted), matched)
+        count(tally, JoinEvent.REFUSED, labels.task[refused])
+        count(tally, JoinEvent.UNMATCHED, labels.task[~wanted & ~matched])

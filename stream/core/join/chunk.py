@@ -17,7 +17,7 @@ from stream.core.records import Int64s
 
 __all__ = ["Chunk", "holds_states", "read_rows", "read_states", "write_rows", "write_states"]
 
-_FORMAT = b"\x01"
+_FORMAT = b"\x02"
 _ROWS, _STATES = b"r", b"s"
 _UNWRITTEN = frozenset({"next", "unused"})  # of a process, or of nobody
 
@@ -41,19 +41,20 @@ def write_rows(
 
     The numbers in the column `named` mean something in this process only: `texts` says what.
     """
+    if not len(chunk.rows):
+        return []
     whole = _width(chunk.rows.dtype, _written(chunk.rows.dtype))
-    sizes = [whole] * len(chunk.rows)
-    if chunk.extras is not None:
-        sizes = [whole + 4 + len(extra or b"") for extra in chunk.extras]
+    if chunk.extras is None:
+        most = max(1, at_most // whole)
+        cuts = [*range(most, len(chunk.rows), most), len(chunk.rows)]
+    else:
+        cuts = _cuts([whole + 4 + len(extra or b"") for extra in chunk.extras], at_most)
     records = []
     start = 0
-    for stop in _cuts(sizes, at_most):
+    for stop in cuts:
         rows = chunk.rows[start:stop]
-        numbers, index = np.unique(rows[named], return_inverse=True)
-        columns = [
-            _bytes(index.astype(np.int32) if name == named else rows[name])
-            for name in _written(rows.dtype)
-        ]
+        numbers, index = _distinct(rows[named])
+        columns = [_bytes(index if name == named else rows[name]) for name in _written(rows.dtype)]
         header = {
             "start": chunk.start + start,
             "level": chunk.level,
@@ -124,6 +125,17 @@ def read_states(
 
 def _written(layout: np.dtype[Any]) -> list[str]:
     return [name for name in layout.names or () if name not in _UNWRITTEN]
+
+
+def _distinct(
+    numbers: npt.NDArray[np.int32],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The numbers there are, ascending, and each one's place among them; small, from -1 on."""
+    shifted = numbers + np.int32(1)
+    there = np.flatnonzero(np.bincount(shifted))
+    places = np.zeros(there[-1] + 1, dtype=np.int32)
+    places[there] = np.arange(len(there))
+    return there.astype(np.int32) - np.int32(1), places.take(shifted)
 
 
 def _width(layout: np.dtype[Any], names: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from stream.core.join.columns import CohortTable
 from stream.core.join.layout import LONGEST_MS
 from stream.core.labels import LabelKind, LabelSpec
 from stream.core.outcomes import Cohort
@@ -37,6 +38,11 @@ class CohortColumns:
         self.reading: npt.NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self._readings: dict[_Reading, int] = {}
         self._specs: list[LabelSpec] = []  # one of each reading
+
+    @property
+    def table(self) -> CohortTable:
+        """The columns, as compiled loops take them."""
+        return CohortTable(self.horizon_ms, self.key, self.name)
 
     def number(self, model: str) -> int:
         """The number of a model's name, a new one where it has none."""

@@ -92,7 +92,7 @@ class Journal:
         if not told.buckets:
             yield from ((key, None) for key, _ in told.states)
             told.states.clear()
-        yield from self._states(told, task, self._table.touched.pop(task, []))
+        yield from self._states(told, task)
         for bucket in self._table.arena.buckets.get(task, {}).values():
             written = told.buckets.setdefault(bucket.end_ms, _Written())
             yield from self._bucket(bucket, written)
@@ -116,12 +116,12 @@ class Journal:
         for bucket in arena.buckets.get(task, {}).values():
             slots = arena.slots_of(bucket)
             rows.append(arena.take(slots))
-            self._table.index.add(slots, rows[-1]["ids"])
+            self._table.index.add(slots)
         return rows
 
-    def _states(self, told: _Task, task: int, touched: list[Slots]) -> Iterator[_Record]:
+    def _states(self, told: _Task, task: int) -> Iterator[_Record]:
         """What became of rows that are written already."""
-        slots = self._known(told, task, touched)
+        slots = self._table.taken(task)
         held = len(slots) + sum(len(part) for _, part in told.states)
         if len(told.states) < _CROWDED and held <= _MANY:
             ends, ordinals = self._table.arena.place_of(slots)
@@ -133,7 +133,8 @@ class Journal:
                 told.states.append((key, slots if value is values[0] else slots[:0]))
                 yield key, value
             return
-        slots = self._known(told, task, [slots, *(part for _, part in told.states)])
+        slots = np.concatenate([slots, *(part for _, part in told.states)])
+        slots = self._table.arena.told_of(task, slots)
         yield from ((key, None) for key, _ in told.states)
         told.states.clear()
         ends, ordinals = self._table.arena.place_of(slots)
@@ -146,19 +147,6 @@ class Journal:
             ):
                 written.states.append(self._key(end_ms, written))
                 yield written.states[-1], value
-
-    def _known(self, told: _Task, task: int, touched: list[Slots]) -> Slots:
-        """Those of the slots, each once, that are the task's and have been written."""
-        if not touched:
-            return np.zeros(0, dtype=np.int64)
-        arena = self._table.arena
-        slots = np.unique(np.concatenate(touched))
-        slots = slots[arena.task_of(slots) == task]
-        ends, ordinals = arena.place_of(slots)
-        unique, which = np.unique(ends, return_inverse=True)
-        written = [told.buckets[end].rows if end in told.buckets else 0 for end in unique.tolist()]
-        known: Slots = slots[ordinals < np.array(written, dtype=np.int64).take(which)]
-        return known
 
     def _bucket(self, bucket: Bucket, written: _Written) -> Iterator[_Record]:
         merged = sum(part.level > 0 for part in written.parts)
@@ -187,6 +175,7 @@ class Journal:
         slots = self._table.arena.slots_of(bucket, start)
         chunk = Chunk(start, level, self._table.arena.take(slots), self._table.extras_of(slots))
         written.rows = bucket.rows
+        self._table.arena.tell(bucket, start)
         texts = partial(self._names.texts, bucket.task, bucket.end_ms)
         for count, value in write_rows(chunk, self._named, texts, _MAX_BYTES):
             key = self._key(bucket.end_ms, written)
@@ -224,6 +213,7 @@ class Journal:
         for key in written.states:
             self._apply(bucket.task, records[key])
         written.rows = bucket.rows
+        arena.tell(bucket, 0)
         written.base = sum(part.level > 0 for part in written.parts)
 
     def _apply(self, task: int, value: bytes) -> Slots:
@@ -238,6 +228,6 @@ class Journal:
                 continue
             slots = arena.slots_at(bucket, ordinals.take(chosen))
             for name in self._fields:
-                arena.column(name)[slots] = rows[name].take(chosen)
+                arena.rows[name][slots] = rows[name].take(chosen)
             parts.append(slots)
         return np.concatenate(parts)

@@ -7,37 +7,40 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LONGEST_MS", "PENDING", "WAITING", "Ids", "Rows", "Slots"]
+__all__ = ["EXTENT_SHIFT", "LONGEST_MS", "PENDING", "WAITING", "Ids", "Rows", "Slots"]
 
 Ids = npt.NDArray[np.uint64]  # (n, 2), `ids.ids_of`
 Rows = npt.NDArray[np.void]
 Slots = npt.NDArray[np.int64]
 
+EXTENT_SHIFT = 7  # an extent is so many bits' rows; a bucket leaves half of one unused
 LONGEST_MS = (1 << 40) - 1  # of a delay, and so of a horizon: 34 years
 
-# A prediction. Times have 48 bits and delays 40, so that a row is seven words. `state` is 0
-# before the first outcome, else 1 + the Form in force (1: retracted); `delay` is the first
-# outcome's, so that its time is `time + delay`.
+# A prediction. Times have 48 bits and delays 40, so that a row is seven words; what is looked at
+# to find one stands together. `state` is 0 before the first outcome, else 1 + the Form in force
+# (1: retracted); `delay` is the first outcome's, so that its time is `time + delay`.
 PENDING: np.dtype[Any] = np.dtype(
     [
-        ("ids", "<u8", 2),
+        ("first", "<u8"),
+        ("second", "<u8"),
         ("next", "<u4"),
         ("cohort", "<i4"),
-        ("value", "<f8"),
-        ("bits", "<u8"),
         ("time_low", "<u4"),
-        ("delay_low", "<u4"),
-        ("code", "<i4"),
         ("time_high", "<u2"),
         ("delay_high", "u1"),
         ("state", "u1"),
+        ("delay_low", "<u4"),
+        ("code", "<i4"),
+        ("value", "<f8"),
+        ("bits", "<u8"),
     ]
 )
 
 # A label that waits for predictions still to come. `order` is its place among its task's.
 WAITING: np.dtype[Any] = np.dtype(
     [
-        ("ids", "<u8", 2),
+        ("first", "<u8"),
+        ("second", "<u8"),
         ("next", "<u4"),
         ("model", "<i4"),
         ("time", "<i8"),
@@ -48,6 +51,6 @@ WAITING: np.dtype[Any] = np.dtype(
         ("form", "u1"),
         ("late", "u1"),
         ("matched", "u1"),
-        ("unused", "V5"),
+        ("unused", "u1", 5),
     ]
 )

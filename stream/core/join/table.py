@@ -10,23 +10,25 @@ import numpy.typing as npt
 
 from stream.core.join.arena import Arena, Bucket
 from stream.core.join.index import Index
-from stream.core.join.layout import Rows, Slots
-from stream.core.records import Int64s
+from stream.core.join.layout import EXTENT_SHIFT, Rows, Slots
 
 __all__ = ["Table"]
+
+_NO_SLOTS: Slots = np.zeros(0, dtype=np.int64)
 
 
 class Table:
     """Keeps rows until their buckets end; buckets are `width_ms` long and end at multiples of it.
 
-    `touched` gathers, by task, the slots of rows that were written to, until it is taken.
+    What was written to after it was put in is told to `touch`, for `taken` to give.
     """
 
     def __init__(self, layout: np.dtype[Any], width_ms: int) -> None:
         self.arena = Arena(layout, width_ms)
         self.index = Index(self.arena)
         self.extras: npt.NDArray[np.object_] | None = None
-        self.touched: dict[int, list[Slots]] = {}
+        self._touched: list[Slots] = []
+        self._of_task: dict[int, list[Slots]] = {}
         self.released: dict[int, list[int]] = {}
 
     @property
@@ -34,30 +36,31 @@ class Table:
         """What the table holds, used or not."""
         return self.arena.nbytes + self.index.nbytes
 
-    def insert(self, rows: Rows, task: npt.NDArray[np.int32], until_ms: Int64s) -> Slots:
-        """Keeps rows at least until a time; returns their slots."""
-        slots = self.arena.allocate(task, until_ms)
-        self.write(slots, rows)
-        self.index.add(slots, rows["ids"])
-        return slots
-
     def write(self, slots: Slots, rows: Rows) -> None:
         """Puts rows at slots; the index is none the wiser."""
-        whole = f"V{rows.dtype.itemsize}"  # rows as blocks are copied faster than as words
-        self.arena.words.view(whole).reshape(-1)[slots] = rows.view(whole)
+        whole = f"V{rows.dtype.itemsize}"  # rows as blocks are copied faster than as fields
+        self.arena.rows.view(whole)[slots] = rows.view(whole)
 
-    def touch(self, task: npt.NDArray[np.int32], slots: Slots) -> None:
+    def touch(self, slots: Slots) -> None:
         """Remembers that rows were written to."""
-        if not len(slots):
-            return
-        if (task == task[0]).all():
-            self.touched.setdefault(int(task[0]), []).append(slots)
-            return
-        order = np.argsort(task.astype(np.uint16), kind="stable")  # by radix
-        counts = np.bincount(task)
-        parts = np.split(slots.take(order), np.cumsum(counts)[:-1])
-        for number in np.flatnonzero(counts).tolist():
-            self.touched.setdefault(number, []).append(parts[number])
+        if len(slots):
+            self._touched.append(slots)
+
+    def taken(self, task: int) -> Slots:
+        """The slots of a task's rows that were written to since the last call."""
+        if self._touched:
+            slots = np.concatenate(self._touched)
+            self._touched.clear()
+            owner = self.arena.owner.take(slots >> EXTENT_SHIFT)
+            order = np.argsort(owner.astype(np.int16), kind="stable")  # by radix
+            owner, slots = owner.take(order), slots.take(order)
+            starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
+            for number, part in zip(
+                owner.take(starts).tolist(), np.split(slots, starts[1:]), strict=True
+            ):
+                self._of_task.setdefault(number, []).append(part)
+        parts = self._of_task.pop(task, [])
+        return self.arena.told_of(task, np.concatenate(parts)) if parts else _NO_SLOTS
 
     def expire(self, task: int, before_ms: int, at_most: int) -> Iterator[Slots]:
         """Forgets the task's buckets that ended before a time, until so many rows are gone.
@@ -75,14 +78,14 @@ class Table:
         """Forgets all of a task."""
         for bucket in list(self.arena.buckets.get(task, {}).values()):
             self._release(bucket)
-        self.touched.pop(task, None)
+        self._of_task.pop(task, None)
         self.released.pop(task, None)
 
     def keep_extras(self, slots: Slots, extras: list[bytes | None]) -> None:
         """Keeps bytes beside rows."""
         if all(extra is None for extra in extras) and self.extras is None:
             return
-        capacity = len(self.arena.words)
+        capacity = len(self.arena.rows)
         if self.extras is None or len(self.extras) < capacity:
             held = np.full(capacity, None, dtype=object)
             if self.extras is not None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from stream.core.join.chains import hold
+from stream.core.join.columns import LabelColumns
 from stream.core.join.layout import WAITING, Ids, Slots
 from stream.core.join.room import beyond
 from stream.core.join.table import Table
-from stream.core.outcomes import LabelRows
+from stream.core.records import Int64s
 
 __all__ = ["WaitingRoom"]
 
@@ -29,52 +31,42 @@ class WaitingRoom:
         """Labels that come from now on come after the one of this order."""
         self._order = max(self._order, order + 1)
 
-    def add(self, rows: LabelRows, wanted: _Mask, matched: _Mask) -> _Mask:
-        """Lets the wanted rows wait; which of them were refused."""
-        refused = np.zeros(len(rows), dtype=np.bool_)
-        numbers = np.flatnonzero(wanted)
-        over = beyond(self.table.arena, self._limit, rows.task.take(numbers))
+    def add(self, labels: LabelColumns, numbers: Int64s, matched: _Mask) -> Int64s:
+        """Lets the labels of these numbers wait; the numbers of those that were refused."""
+        task = labels.task.take(numbers)
+        over = beyond(self.table.arena, self._limit, task)
+        refused = numbers.take(over)
         if len(over):
-            refused[numbers.take(over)] = True
-            numbers = np.delete(numbers, over)
-        if not len(numbers):
-            return refused
-        kept = np.zeros(len(numbers), dtype=WAITING)
-        kept["ids"] = rows.ids.take(numbers, axis=0)
-        kept["model"] = rows.model.take(numbers)
-        kept["time"] = rows.time_ms.take(numbers)
-        kept["watermark"] = rows.watermark_ms.take(numbers)
-        kept["bits"] = rows.bits.take(numbers)
-        kept["offset"] = rows.offset.take(numbers)
-        kept["order"] = np.arange(self._order, self._order + len(numbers))
-        kept["form"] = rows.form.take(numbers)
-        kept["late"] = rows.late.take(numbers)
-        kept["matched"] = matched.take(numbers)
+            numbers, task = np.delete(numbers, over), np.delete(task, over)
+        arena, index = self.table.arena, self.table.index
+        places = arena.reserve(task, labels.time_ms.take(numbers) + self._early_ms)
+        index.make_room()
+        hold(index.chains, labels, numbers, matched, places.taken(), self._order)
         self._order += len(numbers)
-        self.table.insert(kept, rows.task.take(numbers), kept["time"] + self._early_ms)
         return refused
 
-    def meeting(self, ids: Ids, task: npt.NDArray[np.int32]) -> tuple[Slots, LabelRows]:
+    def meeting(self, ids: Ids, task: npt.NDArray[np.int32]) -> tuple[Slots, LabelColumns]:
         """The labels that wait for these ids, and their slots; a task's in the order they came."""
-        who, slots, rows = self.table.index.find(ids, task)
+        who, slots = self.table.index.find(ids, task)
         # One label is found by each prediction of its id. Tasks that came from several workers
         # may have the same orders.
-        _, chosen = np.unique(slots, return_index=True)
-        chosen = chosen.take(np.argsort(rows["order"].take(chosen), kind="stable"))
-        slots, rows = slots.take(chosen), rows.take(chosen)
-        return slots, LabelRows(
+        slots, chosen = np.unique(slots, return_index=True)
+        rows = self.table.arena.take(slots)
+        order = np.argsort(rows["order"], kind="stable")
+        slots, rows, chosen = slots.take(order), rows.take(order), chosen.take(order)
+        return slots, LabelColumns(
             task=task.take(who.take(chosen)),
-            ids=rows["ids"],
-            time_ms=rows["time"],
-            watermark_ms=rows["watermark"],
-            form=rows["form"],
-            bits=rows["bits"],
-            model=rows["model"],
+            ids=np.stack([rows["first"], rows["second"]], axis=1),
+            time_ms=rows["time"].copy(),
+            watermark_ms=rows["watermark"].copy(),
+            form=rows["form"].copy(),
+            bits=rows["bits"].copy(),
+            model=rows["model"].copy(),
             late=rows["late"].astype(np.bool_),
-            offset=rows["offset"],
+            offset=rows["offset"].copy(),
         )
 
-    def mark(self, slots: Slots, task: npt.NDArray[np.int32]) -> None:
+    def mark(self, slots: Slots) -> None:
         """These have matched something."""
-        self.table.arena.column("matched")[slots] = 1
-        self.table.touch(task, slots)
+        self.table.arena.rows["matched"][slots] = 1
+        self.table.touch(slots)
