@@ -13,7 +13,7 @@ from random import Random
 from confluent_kafka import KafkaException
 
 from stream.adapters.kafka.local import LocalKafka
-from stream.core.errors import DriftstreamError
+from stream.core.errors import BrokerError, DriftstreamError
 from stream.workload import Plan
 from tests.chaos.cases import Case
 from tests.chaos.comparing import Outcome, differences
@@ -25,6 +25,7 @@ from tests.chaos.workers import Workers
 __all__ = ["Matrix", "Result"]
 
 _REFERENCE_SLICES = 2_000
+_PATIENT = {"broker.session.timeout.ms": "9000"}  # Kafka's own: a busy machine is no dead broker
 
 
 @dataclass(slots=True)
@@ -86,6 +87,7 @@ class Matrix:
                     result.counts = dict(run.counts + run.workers.told())
         except (AssertionError, DriftstreamError, KafkaException, OSError) as error:
             result.failure = f"{type(error).__name__}: {error}"
+            self._give_up(disturbance.brokers)  # whatever state it is in
         result.seconds = time.monotonic() - started
         return result
 
@@ -96,8 +98,10 @@ class Matrix:
             case = Case("undisturbed", _REFERENCE_SLICES, 1, plan)
             with self._run(case, appended=appended) as run:
                 run.start_all()
-                self._references[key] = Outcome(run.complete(), run.ground.bodies)
-            digest = self._references[key].digest
+                digest = run.complete()
+                everything = [each.place for each in (*digest.windows, *digest.incidents)]
+                bodies = run.ground.bodies(set(everything))  # the cluster may not live to the end
+                self._references[key] = Outcome(digest, lambda places: bodies)
             run.require(not digest.doubled, f"found twice, undisturbed: {digest.doubled}")
             run.require(not digest.moved, f"{len(digest.moved)} moved windows, undisturbed")
             self._say(
@@ -107,15 +111,25 @@ class Matrix:
         return self._references[key]
 
     def kafka(self, brokers: int) -> LocalKafka:
-        """The cluster of that size, all of its brokers running."""
-        if brokers not in self._kafkas:
-            self._kafkas[brokers] = LocalKafka(brokers, quick=True)
-            self._kafkas[brokers].start()
-        kafka = self._kafkas[brokers]
-        for broker in range(brokers):
-            if not kafka.running(broker):
-                kafka.restart(broker)
-        return kafka
+        """The cluster of that size, all of its brokers running; another one if it can't be had."""
+        kafka = self._kafkas.get(brokers)
+        if kafka is not None:
+            try:
+                for broker in range(brokers):
+                    if not kafka.running(broker):
+                        kafka.restart(broker)
+                return kafka
+            except BrokerError as error:
+                self._say(f"a cluster is given up: {error}")
+                self._give_up(brokers)
+        self._kafkas[brokers] = LocalKafka(brokers, quick=True, properties=_PATIENT)
+        self._kafkas[brokers].start()
+        return self._kafkas[brokers]
+
+    def _give_up(self, brokers: int) -> None:
+        kafka = self._kafkas.pop(brokers, None)
+        if kafka is not None:
+            kafka.stop()
 
     def _disturbed(self, run: Run, case: Case, reference: Outcome, result: Result) -> None:
         DISTURBANCES[case.disturbance].act(run)
