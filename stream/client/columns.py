@@ -95,6 +95,10 @@ def plain_values(column: Column, path: str) -> list[Scalar]:
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
         numbers: list[Scalar] = column.tolist()
         return numbers
+    if isinstance(column, np.ndarray) and column.dtype.kind in "mM":
+        raise SchemaError(
+            f"{path}: is of the type {column.dtype}, wants numbers: write the unit out"
+        )
     values = _listed(column)
     if PLAIN.issuperset(map(type, values)):
         return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 import time
 import uuid
 import weakref
@@ -133,7 +134,7 @@ class Feed:
         """
         if self._group is None or self._is_parents:
             self._done.clear()
-        if not self._done or self._committing:
+        if not self._done or self._committing or self._is_closed:
             return
         self._committing, self._done = self._done, {}
         offsets = [TopicPartition(self._topic, *place) for place in self._committing.items()]
@@ -156,20 +157,23 @@ class Feed:
         self._notices.warn(kind, f"{self._topic}: {text}")
 
     def close(self) -> None:
-        """Leaves the group and ends the consumer; what is done with is committed within 5 s.
+        """Leaves the group and ends the consumer, within 10 s whatever happens.
 
-        Where that cannot be, it comes again.
+        What is done with is committed; where that cannot be, it comes again.
         """
         if self._is_parents or self._is_closed:
             return
-        self._is_closed = True
         limit = time.monotonic() + _CLOSE_SECONDS
         while time.monotonic() < limit:
             self.commit()
             if not self._committing:
                 break
             self._consumer.poll(_STEP_SECONDS)  # hears of the commit; alerts it reads come again
-        self._consumer.close()
+        self._is_closed = True
+        # A commit under way holds it up for as long as the session lasts, where no broker answers.
+        closing = threading.Thread(target=self._consumer.close, daemon=True)
+        closing.start()
+        closing.join(_CLOSE_SECONDS)
 
     def _assign_all(self, seconds: float) -> bool:
         try:

@@ -48,6 +48,8 @@ def scalar(value: object, path: str) -> Scalar:
     numpy's scalars become Python's, pandas.NA becomes None, an integer beyond 64 bits a float.
     """
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        if value.dtype.kind in "mM":  # which numpy makes an int or a date, depending on the unit
+            raise SchemaError(f"{path}: is {_shown(value)}, wants a number: write the unit out")
         value = value.item()
     if value is None or isinstance(value, (bool, float)):
         return value if value is None or isinstance(value, bool) else float(value)
