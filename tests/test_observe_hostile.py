@@ -66,6 +66,22 @@ def test_a_source_of_rubbish_is_paused_then_tried_and_recovers() -> None:
     assert agent.paused(NOW + 60_001) == frozenset() and invalid() == 0
 
 
+def test_a_source_of_rubbish_that_holds_nothing_more_recovers() -> None:
+    agent = new_agent()
+    assign_tasks(agent)
+    source = Source("predictions", 0)
+    ends = ((source, 100),)
+    bad = [Record(source, i, NOW, b"rubbish", b"k") for i in range(100)]
+    agent.step(slice_of(bad, ends), NOW)
+    assert agent.stopped == {source}, "the end behind the rubbish forgives nothing"
+    agent.step(slice_of([], ends), NOW + 29_999)
+    assert agent.stopped == {source}
+    agent.step(slice_of(bad[:1], ends), NOW + 30_000)
+    assert agent.paused(NOW + 30_001) == {source}
+    agent.step(slice_of([], ends), NOW + 60_000)
+    assert agent.stopped == frozenset() and agent.paused(NOW + 60_000) == frozenset()
+
+
 def test_a_suspended_task_is_no_longer_held_against_the_worker() -> None:
     agent = new_agent()
     assign_tasks(agent)

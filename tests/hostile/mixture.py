@@ -18,11 +18,16 @@ KINDS: Mapping[str, Maker] = {**TEXTS, **AVRO, **ARROW, **LABELS, **FEATURES}
 LARGE: Mapping[str, Maker] = {**LARGE_TEXTS, **LARGE_AVRO, **LARGE_ARROW}
 
 
-def mixture(seed: int, count: int, now_ms: int, *, large: int = 0) -> Iterator[Case]:
-    """`count` records of all kinds in random order, and `large` more of each large kind."""
+def mixture(
+    seed: int, count: int, now_ms: int, *, large: int = 0, first: int = 0
+) -> Iterator[Case]:
+    """`count` records of all kinds in random order, and `large` more of each large kind.
+
+    Their numbers, no two of which may be alike on a topic, begin with `first`.
+    """
     rng = np.random.default_rng(seed)
     kinds = list(KINDS.values())
     makers = [kinds[number % len(kinds)] for number in range(count)]
     makers += [make for make in LARGE.values() for _ in range(large)]
     for number in rng.permutation(len(makers)).tolist():
-        yield makers[number](number, now_ms)
+        yield makers[number](first + number, now_ms)

@@ -22,7 +22,7 @@ class _Odd(str):
 def main(servers: str, topic: str, partition: str, value: str) -> None:
     """Sends it and waits for the acknowledgement."""
     os.environ["AIOKAFKA_NO_EXTENSIONS"] = "1"  # the compiled part takes plain texts only
-    from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]  # it has no types
+    from aiokafka import AIOKafkaProducer
 
     async def send() -> None:
         producer = AIOKafkaProducer(bootstrap_servers=servers)

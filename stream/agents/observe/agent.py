@@ -224,6 +224,8 @@ class ObserveAgent:
                 self._observer.astray(topic, count)
             self._silence.heard(slice_.sources, now_ms)
         self._silence.ended(source for source, _ in slice_.ends)
+        for source, _ in slice_.ends:
+            self._invalid.ended(source, now_ms)
         return outputs
 
     def _tell_joined(self, joining: Joining, slice_: Slice, now_ms: int) -> list[Output]:

@@ -42,7 +42,7 @@ class InvalidShare:
     """The share of refused records of each source over the last minute, and who is paused.
 
     A source whose share exceeds `most` is paused; every 30 s one slice of it is read, and it
-    goes on when that slice's share is within the limit.
+    goes on when that slice's share is within the limit, or where there is nothing more to read.
     """
 
     def __init__(self, most: float) -> None:
@@ -61,6 +61,12 @@ class InvalidShare:
         history.paused = (
             history.records >= _LEAST and history.refused > self._most * history.records
         )
+
+    def ended(self, source: Source, now_ms: int) -> None:
+        """The source was read to its end: one on trial that holds nothing new is forgiven."""
+        history = self._histories.get(source)
+        if history is not None and history.paused and now_ms - history.read_ms >= _RETRY_MS:
+            self.forget(source)
 
     def forget(self, source: Source) -> None:
         """Drops what is known of a source."""
