@@ -51,7 +51,7 @@ DISTURBANCES: Mapping[str, Disturbance] = {
     ),
     "zombie": Disturbance(zombie, "SIGSTOP of a worker until others have its tasks, SIGCONT"),
     "broker-stalled": Disturbance(
-        broker_stalled, "SIGSTOP of the broker for 2, 4 and 9 s: a changelog that stalls"
+        broker_stalled, "SIGSTOP of the broker for 2, 5 and 11 s: a changelog that stalls"
     ),
     "before-commit": Disturbance(
         before_the_commit, "workers die between their last produce and the commit"

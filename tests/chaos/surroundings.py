@@ -20,7 +20,7 @@ __all__ = [
     "without_features",
 ]
 
-_STALLS = (2.0, 4.0, 9.0)  # the last is longer than sessions and transactions live
+_STALLS = (2.0, 5.0, 11.0)  # the last is longer than sessions and transactions live
 _LONGER_THAN_IDLE = 8.0
 _ASK = """
 import json

@@ -19,8 +19,8 @@ ENDED_BY_KAFKA = 3  # what a supervisor starts again: fenced, or a client beyond
 _ROOT = Path(__file__).parents[2]
 _STOP_SECONDS = 60.0
 _SETTINGS = {
-    "SESSION_TIMEOUT": "6s",
-    "TRANSACTION_TIMEOUT": "4s",
+    "SESSION_TIMEOUT": "8s",
+    "TRANSACTION_TIMEOUT": "8s",
     "COMMIT_INTERVAL": "200ms",
     "HTTP_PORT": "0",
     "REPLICATION": "0",
