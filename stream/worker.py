@@ -269,6 +269,8 @@ def _detect(settings: Settings, partitions: Mapping[str, int], metrics: Metrics)
         partitions=partitions[settings.sources[0]],
         times=settings.time,
         event_source=settings.topic_prefix.rstrip("._-") or "driftstream",
+        closing_seconds=0.25,  # of windows at a time: commits come between
+        bounds=settings.bounds,
     )
     return DetectAgent(detect, metrics.detect)
 

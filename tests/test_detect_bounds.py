@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 from stream import schemas
 from stream.core.catalog import Monitors, Profiles
-from stream.core.pane.data import MOST_RAW_ROWS
 from stream.core.pane.past import Past, Stood, from_ms, rows_between
 from stream.core.pane.spans import CARRY_FOR_MS, Subject
 from stream.core.pipeline import Detection
 from stream.core.records import CARRIES_COLUMN, Group, Kind, ModelKey, Partial, RawColumns, Source
+from stream.core.rules import Bounds
 from stream.core.signal.incident import FORGET_AFTER_MS, State
 from stream.core.snapshot import Snapshot
 from stream.core.specs import MonitorSpec
@@ -28,13 +31,16 @@ from tests.detect_world import (
 A, B = sources(2)
 WINDOW = 100 * PANE
 HOUR = 3_600_000
+BOUNDS = Bounds(models=20, raw_rows=100_000)
 
 
-def detection_of(*all_sources: Source, warmup_rows: int = 1_000) -> tuple[Detection, Snapshot]:
+def detection_of(
+    *all_sources: Source, warmup_rows: int = 1_000, bounds: Bounds = BOUNDS
+) -> tuple[Detection, Snapshot]:
     profiles = Profiles()
     profiles.hear(PROFILE)
     monitor = MonitorSpec(window_ms=WINDOW, hop_ms=WINDOW, min_rows=10, warmup_rows=warmup_rows)
-    detection = Detection(all_sources or [A], TIMES, profiles, Monitors(monitor))
+    detection = Detection(all_sources or [A], TIMES, profiles, Monitors(monitor), bounds)
     return detection, Snapshot(detection, schemas.schema("pane_partial"))
 
 
@@ -58,15 +64,58 @@ def big_group(pane_ms: int, rows: int) -> Group:
 
 
 def test_raw_rows_beyond_the_bound_count_in_windows_and_are_kept_no_more() -> None:
-    detection, _ = detection_of(warmup_rows=10 * MOST_RAW_ROWS)
-    size = MOST_RAW_ROWS // 4
+    detection, _ = detection_of(warmup_rows=10 * BOUNDS.raw_rows)
+    size = BOUNDS.raw_rows // 4
     for pane in range(6):
         detection.fold(partial(big_group(pane * PANE, size)))
-        assert detection.windows.warming[FRAUD].rows <= MOST_RAW_ROWS
+        assert detection.windows.warming[FRAUD].rows <= BOUNDS.raw_rows
     assert sorted(detection.windows.warming[FRAUD].waiting.panes) == [3 * PANE, 4 * PANE, 5 * PANE]
     detection.fold(to(WINDOW))
     [result] = detection.advance(0).windows
     assert result.closed.totals.rows == 6 * size
+
+
+def test_rows_of_models_beyond_the_bound_are_counted_and_nothing_of_them_is_kept() -> None:
+    detection, snapshot = detection_of()
+    state: dict[bytes, bytes] = {}
+    refused: Counter[ModelKey] = Counter()
+    for number in range(200):
+        group = raw_group(ModelKey("endless", str(number)), 0, 3)
+        refused.update(detection.fold(partial(group)).refused)
+        write(state, snapshot)
+    assert len(refused) == 200 - BOUNDS.models
+    assert set(refused.values()) == {3}
+    assert len(detection.windows.open.strands) == len(detection.windows.warming) == BOUNDS.models
+    assert sum(key.startswith(b"raw/") for key in state) == BOUNDS.models
+    detection.fold(to(WINDOW))
+    assert len(detection.advance(0).windows) == BOUNDS.models
+    detection.fold(to(4 * CARRY_FOR_MS))
+    detection.advance(0)  # they were silent for so long that there is room again
+    late = raw_group(ModelKey("endless", "200"), 4 * CARRY_FOR_MS, 3)
+    assert not detection.fold(partial(late)).refused
+
+
+def test_of_many_models_without_profile_those_with_the_fewest_rows_give_them_up() -> None:
+    detection, snapshot = detection_of(warmup_rows=BOUNDS.raw_rows // 2)
+    state: dict[bytes, bytes] = {}
+    small = BOUNDS.raw_rows // 40
+    detection.fold(partial(big_group(0, BOUNDS.raw_rows // 2)))
+    for number in range(60):
+        group = replace(big_group(0, small), model=ModelKey("endless", str(number % 18)))
+        detection.fold(partial(group))
+        write(state, snapshot)
+        warming = detection.windows.warming.values()
+        assert sum(model.rows for model in warming) <= BOUNDS.raw_rows
+    restored, again = detection_of(warmup_rows=BOUNDS.raw_rows // 2)
+    again.restore(state)
+    again.resume()
+    for each in (detection, restored):
+        each.fold(to(WINDOW))
+        advance = each.advance(0)
+        assert FRAUD in {profile.model for profile in advance.profiles}
+        assert sum(window.closed.totals.rows for window in advance.windows) == (
+            BOUNDS.raw_rows // 2 + 60 * small
+        )
 
 
 def test_raw_rows_of_a_silent_model_are_given_up_and_the_model_is_forgotten() -> None:

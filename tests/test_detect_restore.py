@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from random import Random
 
 import orjson
@@ -78,8 +79,9 @@ def told(random: Random, rows: Sequence[Row], owners: int) -> list[Partial]:
     return merged
 
 
-def new_agent(monitor: MonitorSpec) -> DetectAgent:
-    agent = DetectAgent(DetectSettings(("predictions",), len(ALL), TIMES, "test", monitor))
+def new_agent(monitor: MonitorSpec, closing_seconds: float = inf) -> DetectAgent:
+    settings = DetectSettings(("predictions",), len(ALL), TIMES, "test", monitor, closing_seconds)
+    agent = DetectAgent(settings)
     agent.hear([profile_broadcast(PROFILE)])
     return agent
 
@@ -91,21 +93,26 @@ def run(
     *,
     restarts: bool,
     longest: int = 5,
+    closing_seconds: float = inf,
 ) -> list[Output]:
     """All outputs, over slices cut anywhere; restarts lose nothing but what wasn't committed."""
-    agent = new_agent(monitor)
+    agent = new_agent(monitor, closing_seconds)
     agent.assign(0, {}, {})
     state: dict[bytes, bytes] = {}
     outputs: list[Output] = []
     committed = place = 0
     pending: list[Output] = []
-    while place < len(partials) or pending or committed < place:
+    quiet = False
+    while place < len(partials) or pending or not quiet or committed < place:
         if place < len(partials):
             size = random.randrange(1, longest + 1)
             slice_ = slice_of(partials[place : place + size], place)
             agent.wants_broadcasts(slice_)
             pending += agent.step(slice_, 0)
             place += size
+        worked = agent.work(0)
+        pending += worked
+        quiet = not worked
         if random.random() < 0.4 or place >= len(partials):
             commit = agent.commit({}, 0)
             for change in commit.changes:
@@ -115,13 +122,14 @@ def run(
                 else:
                     state[change.key] = change.value
             outputs += [*pending, *commit.outputs]
+            quiet = quiet and not commit.outputs
             pending, committed = [], place
         if restarts and random.random() < 0.3:
-            agent = new_agent(monitor)
+            agent = new_agent(monitor, closing_seconds)
             published = [output for output in outputs if output.topic == "profiles"]
             agent.hear([Broadcast("profiles", 1, 0, o.key, o.value) for o in published])
             agent.assign(0, {}, dict(state))
-            pending, place = [], committed
+            pending, place, quiet = [], committed, False
     return outputs
 
 
@@ -138,6 +146,17 @@ def test_restored_it_goes_on_as_if_never_stopped(seed: int, kind: str, count: in
     straight = run(Random(1), partials, MONITORS[kind], restarts=False)
     restarted = run(Random(seed), partials, MONITORS[kind], restarts=True)
     assert in_order(restarted) == in_order(straight)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(sorted(MONITORS)), st.integers(10, 80))
+def test_closed_window_by_window_over_restarts_it_says_the_same(
+    seed: int, kind: str, count: int
+) -> None:
+    partials = told(Random(seed), rows_of(Random(seed), count), 2)
+    straight = run(Random(1), partials, MONITORS[kind], restarts=False)
+    slow = run(Random(seed), partials, MONITORS[kind], restarts=True, closing_seconds=0.0)
+    assert in_order(slow) == in_order(straight)
 
 
 @settings(max_examples=60, deadline=None)

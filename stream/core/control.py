@@ -34,7 +34,9 @@ def control(detection: Detection, subject: Subject) -> dict[str, Any]:
     }
     found = {
         "since_ms": None if windows is None else windows.spans.since_ms,
+        "ended_ms": None if windows is None else windows.ended_ms,
         "outcomes_since_ms": None if outcomes is None else outcomes.spans.since_ms,
+        "outcomes_ended_ms": None if outcomes is None else outcomes.ended_ms,
         "warmed": "" if warming is None else warming.hash,
         "histories": histories,
         "past": {} if past is None else _past_json(past),
@@ -45,9 +47,12 @@ def control(detection: Detection, subject: Subject) -> dict[str, Any]:
 def restore_control(detection: Detection, subject: Subject, record: dict[str, Any]) -> None:
     """Gives a detection what `control` wrote."""
     if "since_ms" in record:
-        detection.windows.open.strand(subject).spans.since_ms = record["since_ms"]
+        strand = detection.windows.open.strand(subject)
+        strand.spans.since_ms, strand.ended_ms = record["since_ms"], record["ended_ms"]
     if "outcomes_since_ms" in record:
-        detection.outcomes.strand(subject).spans.since_ms = record["outcomes_since_ms"]
+        strand = detection.outcomes.strand(subject)
+        strand.spans.since_ms = record["outcomes_since_ms"]
+        strand.ended_ms = record["outcomes_ended_ms"]
     if "warmed" in record:
         detection.windows.warmed(subject.model, record["warmed"])
     for kind, history in record.get("histories", {}).items():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, replace
 from math import gcd
-from typing import NamedTuple
 
 from stream.core.catalog import Monitors, Profiles
 from stream.core.incidents import Incidents
@@ -26,37 +26,24 @@ from stream.core.pane.spans import UNBINNED, Counted, Move, Subject, Tally
 from stream.core.pane.window import Range
 from stream.core.records import Group, Int64s, Kind, ModelKey, Partial, Source
 from stream.core.results import (
+    Advance,
     Coverage,
     DataResult,
+    Folded,
     PerformanceResult,
+    Said,
     Silence,
-    WindowResult,
 )
+from stream.core.rules import Bounds
 from stream.core.score.performance import Estimate
 from stream.core.specs import MonitorSpec, Profile, TimeSpec
 
-__all__ = ["Advance", "Detection", "Folded"]
+__all__ = ["Detection"]
 
 _DAY_MS = 86_400_000
+_BOUNDS = Bounds()
 
 _Groups = tuple[str, dict[str, Int64s]]  # the segment to compare with, vectors by segment
-
-
-class Folded(NamedTuple):
-    """Rows that were moved, and corrections dropped because their pane was closed."""
-
-    moved: int = 0
-    correction_late: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Advance:
-    """What closing panes led to, in order; `refused` says why a warm-up made no profile."""
-
-    windows: tuple[WindowResult, ...] = ()
-    profiles: tuple[Profile, ...] = ()
-    refused: tuple[str, ...] = ()
-    silences: tuple[Silence, ...] = ()
 
 
 class Detection:
@@ -68,17 +55,23 @@ class Detection:
     """
 
     def __init__(
-        self, sources: Sequence[Source], times: TimeSpec, profiles: Profiles, monitors: Monitors
+        self,
+        sources: Sequence[Source],
+        times: TimeSpec,
+        profiles: Profiles,
+        monitors: Monitors,
+        bounds: Bounds = _BOUNDS,
     ) -> None:
         self._pane_ms = times.pane_ms
         self._profiles = profiles
         self._monitors = monitors
         self.frontier = Frontier([s for s in sources if s.topic != LABELS], times)
         self.outcome_frontier = Frontier(sources, times)
-        self.windows = DataWindows(times.pane_ms, profiles, monitors)
-        self.outcomes = OpenWindows(times.pane_ms, monitors, self._counted_by)
+        self.windows = DataWindows(times.pane_ms, profiles, monitors, bounds)
+        self.outcomes = OpenWindows(times.pane_ms, monitors, self._counted_by, bounds.models)
         self.pasts: dict[Subject, Past] = {}
         self.incidents = Incidents(self.pasts)
+        self._turn: Iterator[Said] | None = None
 
     def explains(self, group: Group) -> bool:
         """Whether the profile that a group was binned by is known."""
@@ -117,8 +110,13 @@ class Detection:
         corrects outcomes of a closed pane is dropped.
         """
         moved = late = 0
+        refused: Counter[ModelKey] = Counter()
         for group in partial.groups:
             of_rows = group.kind in {Kind.DATA, Kind.SERVING}
+            if not (self.windows.open if of_rows else self.outcomes).knows(group.model):
+                if not group.segment and group.kind is not Kind.SERVING:
+                    refused[group.model] += _late(group)
+                continue
             frontier = self.frontier if of_rows else self.outcome_frontier
             if group.pane_ms < frontier.closed_ms:
                 if group.kind is Kind.CORRECTION:
@@ -134,30 +132,48 @@ class Detection:
                 self._add_outcomes(group)
         self.frontier.hear(partial)
         self.outcome_frontier.hear(partial)
-        return Folded(moved, late)
+        return Folded(moved, late, refused)
 
-    def advance(self, now_ms: int) -> Advance:
+    def advance(self, now_ms: int, enough: Callable[[], bool] = lambda: False) -> Advance:
         """Closes the panes that can be closed, and every window that ends with them.
 
-        Performance windows close after the data windows of their time.
+        Performance windows close after the data windows of their time. Where `enough()`, asked
+        after each window and each model warmed up, says so, the rest is left to the next calls:
+        no further pane is closed before (`settled`), and what is said in the end is the same.
         """
-        opened, before_ms = self.windows.open, self.windows.open.closed_ms
-        opened.closed_ms = self.frontier.closable(now_ms, opened.extent)
-        results: list[WindowResult] = []
-        profiles: list[Profile] = []
-        refused: list[str] = []
-        if opened.closed_ms > before_ms:
-            profiles, refused = self.windows.warm_up()
-            results += map(self._judged_data, self.windows.close())
-        most_ms = opened.closed_ms if opened.holds_beyond(opened.closed_ms) else None
-        outcomes_ms = self.outcome_frontier.closable(now_ms, self.outcomes.extent, most_ms)
-        if outcomes_ms > self.outcomes.closed_ms:
-            self.outcomes.closed_ms = outcomes_ms
-            results += map(self._judged_outcomes, self.outcomes.close())
-        silences: list[Silence] = []
-        if opened.closed_ms // _DAY_MS > before_ms // _DAY_MS:
-            silences = list(self._forget())
-        return Advance(tuple(results), tuple(profiles), tuple(refused), tuple(silences))
+        if self._turn is None:
+            if self.settled:
+                opened = self.windows.open
+                opened.closed_ms = self.frontier.closable(now_ms, opened.extent)
+            self._turn = self._close(now_ms)
+        found = Advance()
+        for said in self._turn:
+            found.note(said)
+            if enough():
+                return found
+        self._turn = None
+        return found
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that closed panes lead to has been said."""
+        return self._turn is None and self.windows.open.settled and self.outcomes.settled
+
+    def _close(self, now_ms: int) -> Iterator[Said]:
+        """What closed panes lead to; begun anew, it goes on behind what it has given."""
+        opened, outcomes = self.windows.open, self.outcomes
+        if not opened.settled:
+            yield from self.windows.warm_up()
+            yield from map(self._judged_data, self.windows.close())
+        if outcomes.settled:
+            most_ms = opened.closed_ms if opened.holds_beyond(opened.closed_ms) else None
+            extent = self.outcomes.extent
+            outcomes.closed_ms = self.outcome_frontier.closable(now_ms, extent, most_ms)
+        yield from map(self._judged_outcomes, outcomes.close())
+        outcomes.settle()
+        if opened.closed_ms // _DAY_MS > opened.settled_ms // _DAY_MS:
+            yield from self._forget()
+        opened.settle()
 
     def _add_outcomes(self, group: Group) -> None:
         subject = Subject(group.model, group.segment)
@@ -207,7 +223,7 @@ class Detection:
             past.made[start_ms] = past.made.get(start_ms, 0) + rows
         past.estimated(window, {name: astuple(e) for name, e in result.estimated.items()})
         signals = self.incidents.judge(end, data_verdicts(result), result.breaches)
-        past.settle(self.outcomes.closed_ms, end.monitor.labels.horizon_ms, _span_ms(end.monitor))
+        past.settle(self.outcomes.settled_ms, end.monitor.labels.horizon_ms, _span_ms(end.monitor))
         return replace(result, signals=signals)
 
     def _judged_outcomes(self, end: WindowEnd) -> PerformanceResult:

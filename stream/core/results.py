@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
+from stream.core.errors import ProfileError
 from stream.core.labels import LabelSpec
 from stream.core.pane.past import Stood
 from stream.core.pane.spans import Closed, Subject
+from stream.core.records import ModelKey
 from stream.core.score import VariableScores
 from stream.core.score.performance import Breach, Estimate
 from stream.core.signal.incident import Change, IncidentKind
 from stream.core.specs import MonitorSpec, Profile
 
 __all__ = [
+    "Advance",
     "Coverage",
     "DataResult",
+    "Folded",
     "PerformanceResult",
+    "Said",
     "Signal",
     "Silence",
     "WindowResult",
@@ -111,3 +118,38 @@ class PerformanceResult:
 
 
 WindowResult = DataResult | PerformanceResult
+
+
+class Folded(NamedTuple):
+    """Rows that were moved, corrections dropped because their pane was closed, rows refused.
+
+    `refused` are predictions and labels of models beyond the bound.
+    """
+
+    moved: int = 0
+    correction_late: int = 0
+    refused: Mapping[ModelKey, int] = MappingProxyType({})
+
+
+Said = WindowResult | Profile | ProfileError | Silence
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What closing panes led to, in order; `refused` says why a warm-up made no profile."""
+
+    windows: list[WindowResult] = field(default_factory=list)
+    profiles: list[Profile] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    silences: list[Silence] = field(default_factory=list)
+
+    def note(self, said: Said) -> None:
+        """Adds one of them."""
+        if isinstance(said, Profile):
+            self.profiles.append(said)
+        elif isinstance(said, ProfileError):
+            self.refused.append(str(said))
+        elif isinstance(said, Silence):
+            self.silences.append(said)
+        else:
+            self.windows.append(said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LabelRule", "MetricRule", "OutcomeReference", "SegmentRule"]
+__all__ = ["Bounds", "LabelRule", "MetricRule", "OutcomeReference", "SegmentRule"]
 
 _WEEK_MS = 7 * 86_400_000
 
@@ -75,3 +75,19 @@ class OutcomeReference:
     calibration: tuple[float, ...] = ()
     predicted_positive: tuple[float, ...] = ()
     metrics: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one task (a partition of `partials`) keeps at the most.
+
+    `models` are model@versions; rows of further ones are counted as refused and nothing of them
+    is kept until another was silent so long that it is forgotten. `raw_rows` are rows that wait
+    for their model's profile, of all models together; beyond, the models that have the fewest
+    give theirs up: they count in windows, not in scores.
+
+    Which ones these are depends on what came first: the one thing here that does.
+    """
+
+    models: int = 10_000
+    raw_rows: int = 1_000_000

@@ -41,7 +41,7 @@ from stream.core.records import Group, ModelKey, Partial, Source
 
 __all__ = ["Snapshot"]
 
-_VERSION = 3
+_VERSION = 4
 _FRONTIER = b"frontier"
 _DATA, _OUTCOMES = b"data", b"outcomes"
 _MAX_BYTES = 800_000  # a record: below any broker's message.max.bytes
@@ -205,7 +205,8 @@ class Snapshot:
         records = {_FRONTIER: b""}
         both = ((_DATA, detection.frontier), (_OUTCOMES, detection.outcome_frontier))
         for kind, frontier in both:
-            head[kind.decode()] = [frontier.closed_ms, self._opened(kind).last_pane_ms]
+            opened = self._opened(kind)
+            head[kind.decode()] = [opened.closed_ms, opened.settled_ms, opened.last_pane_ms]
             rows = [list(state) for state in frontier.states()]
             for number, start in enumerate(range(0, len(rows), _SOURCES)):
                 key = b"%s/%s/%d" % (_FRONTIER, kind, number)
@@ -213,9 +214,9 @@ class Snapshot:
         records[_FRONTIER] = as_json(head)
         return records
 
-    def _restore_frontier(self, kind: bytes, closed_ms: int, last_pane_ms: int) -> None:
+    def _restore_frontier(self, kind: bytes, closed_ms: int, *rest: int) -> None:
         windows, detection = self._opened(kind), self._detection
-        windows.closed_ms, windows.last_pane_ms = closed_ms, last_pane_ms
+        windows.closed_ms, (windows.settled_ms, windows.last_pane_ms) = closed_ms, rest
         prefix = b"%s/%s/" % (_FRONTIER, kind)
         chunks = [json.loads(v) for k, v in self._frontier.items() if k.startswith(prefix)]
         frontier: Frontier = detection.frontier if kind == _DATA else detection.outcome_frontier

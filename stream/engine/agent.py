@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from stream.core.records import Output, Slice, Source
 
-__all__ = ["Agent", "Broadcast", "Change", "Commit", "Pausing"]
+__all__ = ["Agent", "Broadcast", "Change", "Commit", "Pausing", "Working"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,17 @@ class Agent(Protocol):
         """Called before each commit, and each commit interval without input: outputs and changes.
 
         `positions` are the next offsets of every source of the active tasks.
+        """
+
+
+@runtime_checkable
+class Working(Protocol):
+    """What an agent has besides, if a slice may lead to more than fits between two commits."""
+
+    def work(self, now_ms: int) -> Sequence[Output]:
+        """Goes on for a moment with what `step` and `commit` have left; called after each slice.
+
+        What it does counts for the open transaction, as a step does.
         """
 
 

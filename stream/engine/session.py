@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.broadcast import BroadcastReader
@@ -15,7 +15,7 @@ from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.codes import said
 from stream.core.errors import BrokerError, FatalBrokerError
 from stream.core.records import Output, Slice, Source
-from stream.engine.agent import Agent, Commit, Pausing
+from stream.engine.agent import Agent, Commit, Pausing, Working
 from stream.engine.assignment import Assignment
 from stream.engine.collector import settle_garbage
 from stream.engine.intake import Intake, broadcast
@@ -110,6 +110,8 @@ class Session:
                     settle_garbage()
         else:
             self._take(self._consumer.consume(*self.pace.appetite(self._intake.record_bytes)))
+            if isinstance(self._agent, Working):
+                self._transaction.send(self._agent.work(self._clock()), self._settings.prefix)
             if self.pace.due():
                 self._commit()
                 self._look_around()
@@ -185,7 +187,8 @@ class Session:
             self.pace.ticked()
             return False
         self._record(told, moved)
-        self._transaction.commit(self._offsets(), self._consumer.consumer_group_metadata())
+        offsets = self._intake.offsets(tasks)
+        self._transaction.commit(offsets, self._consumer.consumer_group_metadata())
         self._intake.recorded[:] = self._intake.positions
         self._said.clear()
         seconds = time.monotonic() - started
@@ -203,9 +206,6 @@ class Session:
             self._transaction.produce(changelog, change.key, change.value, change.task)
         for task in moved:
             self._transaction.produce(changelog, POSITIONS, self._intake.record(task), task)
-
-    def _offsets(self) -> list[TopicPartition]:
-        return self._intake.offsets(self._assignment.tasks)
 
     def _settle(self) -> bool:
         """Commits before a revocation; aborts where that fails, and says so."""

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from stream.core.errors import ConfigError
+from stream.core.rules import Bounds
 from stream.core.specs import TimeSpec
 
 __all__ = ["ENGINE_OWNED", "KafkaProperties", "Settings", "flatten", "parse_duration"]
@@ -180,6 +181,13 @@ class Settings(BaseModel):
         1_000_000, ge=1, description="labels kept for their predictions, a partition"
     )
 
+    max_models: int = Field(
+        10_000, ge=1, description="model@versions with rows, a partition of `partials`"
+    )
+    max_raw_rows: int = Field(
+        1_000_000, ge=2, description="rows that wait for profiles, a partition of `partials`"
+    )
+
     commit_interval: Duration = Field(1_000, ge=1, description="time between transactions")
     slice_records: int = Field(2_000, ge=1, description="records taken at once, at most")
     slice_bytes: int = Field(4_194_304, ge=1, description="bytes taken at once, about")
@@ -248,6 +256,11 @@ class Settings(BaseModel):
             label_patience_ms=self.label_patience,
             max_lead_ms=self.max_lead,
         )
+
+    @property
+    def bounds(self) -> Bounds:
+        """What a detect task keeps at the most."""
+        return Bounds(models=self.max_models, raw_rows=self.max_raw_rows)
 
     def client_config(self) -> dict[str, str]:
         """What every librdkafka client is given, secrets in clear; ConfigError without a broker."""

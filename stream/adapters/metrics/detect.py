@@ -73,6 +73,11 @@ _LATE = Declared(
     "driftstream_corrections_late_total",
     "Labels that would have changed an outcome of a closed pane: dropped.",
 )
+_BEYOND = Declared(
+    Counter,
+    "driftstream_models_refused_rows_total",
+    "Predictions and labels of model@versions beyond max_models: in no window.",
+)
 _BEHIND = Declared(
     Gauge,
     "driftstream_labels_behind_seconds",
@@ -111,6 +116,7 @@ class DetectMetrics:
         self._delay = _DELAY.on(registry)
         self._coverage = _COVERAGE.on(registry)
         self._late = _LATE.on(registry)
+        self._beyond = _BEYOND.on(registry)
         self._behind = _BEHIND.on(registry)
         self._unshown = _UNSHOWN.on(registry)
         for scored in ("true", "false"):
@@ -180,6 +186,10 @@ class DetectMetrics:
     def correction_late(self, count: int) -> None:
         """Labels would have changed outcomes of closed panes."""
         self._late.inc(count)
+
+    def models_refused(self, rows: int) -> None:
+        """Rows came of models beyond the bound."""
+        self._beyond.inc(rows)
 
     def labels_behind(self, behind_ms: int) -> None:
         """Performance windows are behind data windows."""

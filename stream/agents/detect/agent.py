@@ -7,10 +7,12 @@ the source partitions' watermarks pass; what changed since the last commit is th
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from stream import schemas
 from stream.adapters.monitors import check_monitor, default_monitor
@@ -22,9 +24,10 @@ from stream.agents.profiles import hear_profile
 from stream.core.catalog import Monitors, Profiles
 from stream.core.pane.partial import decode_partial
 from stream.core.pane.sense import require_sense
-from stream.core.pipeline import Advance, Detection
+from stream.core.pipeline import Detection
 from stream.core.records import ModelKey, Output, Partial, Slice, Source
-from stream.core.results import DataResult, WindowResult
+from stream.core.results import Advance, DataResult, WindowResult
+from stream.core.rules import Bounds
 from stream.core.score.performance import Estimate
 from stream.core.signal.incident import IncidentKind
 from stream.core.snapshot import Snapshot
@@ -42,7 +45,8 @@ class DetectSettings:
 
     Panes wait for all `partitions` of each of the `sources`. `event_source` is the CloudEvents
     attribute, the deployment's name. `monitor` applies to models without one of their own; left
-    out, it is `default_monitor`.
+    out, it is `default_monitor`. Windows are closed for about
+    `closing_seconds` at a time; what is left is left to `work`. `bounds` hold for each task.
     """
 
     sources: tuple[str, ...]
@@ -50,6 +54,8 @@ class DetectSettings:
     times: TimeSpec
     event_source: str = "driftstream"
     monitor: MonitorSpec | None = None
+    closing_seconds: float = math.inf
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(slots=True)
@@ -81,6 +87,7 @@ class DetectAgent:
         self._schema = schemas.schema("pane_partial")
         self._tasks: dict[int, _Task] = {}
         self._active: set[int] = set()
+        self._said_full = False
         self._asked: set[tuple[ModelKey, str]] = set()
         self._decoded: tuple[Slice, list[tuple[int, Partial]]] | None = None
 
@@ -93,7 +100,9 @@ class DetectAgent:
         """Builds a task from its changelog; see `engine.agent.Agent.assign`."""
         settings = self._settings
         sources = [Source(t, p) for t in settings.sources for p in range(settings.partitions)]
-        detection = Detection(sources, settings.times, self._profiles, self._monitors)
+        detection = Detection(
+            sources, settings.times, self._profiles, self._monitors, settings.bounds
+        )
         snapshot = Snapshot(detection, self._schema)
         snapshot.restore(state)
         self._tasks[task] = _Task(detection, snapshot)
@@ -157,13 +166,19 @@ class DetectAgent:
         for number, partial in self._partials(slice_):
             folded = self._started(number).detection.fold(partial)
             moved, late = moved + folded.moved, late + folded.correction_late
+            self._refuse(folded.refused)
             told.add(number)
         self._decoded = None
         if moved:
             self._observer.moved(moved)
         if late:
             self._observer.correction_late(late)
-        return [output for number in sorted(told) for output in self._advance(number, now_ms)]
+        return self._advance(told, now_ms)
+
+    def work(self, now_ms: int) -> Sequence[Output]:
+        """Goes on with the windows that closed panes left open: of many models they take long."""
+        left = [number for number in self._active if not self._tasks[number].detection.settled]
+        return self._advance(left, now_ms)
 
     def commit(
         self,
@@ -171,14 +186,28 @@ class DetectAgent:
         now_ms: int,
     ) -> Commit:
         """Closes what time alone lets close; gives what changed since the last commit."""
-        outputs: list[Output] = []
-        changes: list[Change] = []
-        for number in sorted(self._active):
-            task = self._started(number)
-            outputs += self._advance(number, now_ms)
-            changes += (Change(number, key, value) for key, value in task.snapshot.changes())
+        tasks = {number: self._started(number) for number in sorted(self._active)}
+        outputs = self._advance([n for n in tasks if tasks[n].detection.settled], now_ms)
+        changes = [
+            Change(number, key, value)
+            for number, task in tasks.items()
+            for key, value in task.snapshot.changes()
+        ]
         self._count_incidents()
         return Commit(outputs, changes)
+
+    def _refuse(self, rows: Mapping[ModelKey, int]) -> None:
+        """Says once that there are more models than may be, and counts their rows."""
+        if not rows:
+            return
+        self._observer.models_refused(sum(rows.values()))
+        if not self._said_full:
+            self._said_full = True
+            _log.warning(
+                "there are %d models with rows in one partition of partials; rows of further "
+                "ones, such as %s, are in no window (raise max_models, or give partials more "
+                "partitions)", self._settings.bounds.models, next(iter(rows)),
+            )  # fmt: skip
 
     def _started(self, number: int) -> _Task:
         """The task, its restoration ended: profiles and monitors are known by now."""
@@ -209,13 +238,19 @@ class DetectAgent:
         self._decoded = (slice_, found)
         return found
 
-    def _advance(self, number: int, now_ms: int) -> list[Output]:
-        advance = self._tasks[number].detection.advance(now_ms)
-        for reason in advance.refused:
-            _log.warning("%s", reason)
-        for result in advance.windows:
-            self._tell(result)
-        return self._outputs(advance)
+    def _advance(self, numbers: Collection[int], now_ms: int) -> list[Output]:
+        """Closes panes and windows of tasks; what takes too long now is left to `work`."""
+        until = time.monotonic() + self._settings.closing_seconds
+        outputs: list[Output] = []
+        for number in sorted(numbers):
+            detection = self._started(number).detection
+            advance = detection.advance(now_ms, lambda: time.monotonic() >= until)
+            for reason in advance.refused:
+                _log.warning("%s", reason)
+            for result in advance.windows:
+                self._tell(result)
+            outputs += self._outputs(advance)
+        return outputs
 
     def _outputs(self, advance: Advance) -> list[Output]:
         source = self._settings.event_source

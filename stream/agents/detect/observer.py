@@ -45,6 +45,9 @@ class DetectObserver(Protocol):
     def correction_late(self, count: int) -> None:
         """Labels came that would have changed outcomes of closed panes: they are dropped."""
 
+    def models_refused(self, rows: int) -> None:
+        """Predictions and labels came of models beyond the bound: they are counted here alone."""
+
     def labels_behind(self, behind_ms: int) -> None:
         """By how much event time performance windows are behind data windows, at most."""
 
@@ -82,6 +85,9 @@ class SilentDetectObserver:
         """Ignored."""
 
     def correction_late(self, count: int) -> None:
+        """Ignored."""
+
+    def models_refused(self, rows: int) -> None:
         """Ignored."""
 
     def labels_behind(self, behind_ms: int) -> None:

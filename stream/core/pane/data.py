@@ -12,11 +12,10 @@ from stream.core.pane.spans import CARRY_FOR_MS, SERVED, UNBINNED, Counted, Subj
 from stream.core.pane.warmup import WarmUp, binned, unbinned
 from stream.core.pane.window import Range
 from stream.core.records import Group, Kind, ModelKey
+from stream.core.rules import Bounds
 from stream.core.specs import MonitorSpec, Profile
 
-__all__ = ["MOST_RAW_ROWS", "DataWindows", "Warming"]
-
-MOST_RAW_ROWS = 1_000_000  # of one model without a profile; beyond, the oldest panes are given up
+__all__ = ["DataWindows", "Warming"]
 
 
 @dataclass(slots=True)
@@ -36,16 +35,20 @@ class Warming:
 class DataWindows:
     """The rows of predictions and features, by subject, in windows counted by profiles.
 
-    Bounded as `OpenWindows` is, and by MOST_RAW_ROWS of a model; rows that wait for a profile
-    for CARRY_FOR_MS are given up: they count in windows, not in scores.
+    Bounded as `OpenWindows` is, and by `bounds`; rows that wait for a profile for CARRY_FOR_MS
+    are given up: they count in windows, not in scores.
     """
 
-    def __init__(self, pane_ms: int, profiles: Profiles, monitors: Monitors) -> None:
+    def __init__(
+        self, pane_ms: int, profiles: Profiles, monitors: Monitors, bounds: Bounds
+    ) -> None:
         self._pane_ms = pane_ms
         self._profiles = profiles
         self._monitors = monitors
         self._waiting: set[ModelKey] = set()
-        self.open = OpenWindows(pane_ms, monitors, self._counted_by)
+        self._most_raw_rows = bounds.raw_rows
+        self._raw_rows = 0
+        self.open = OpenWindows(pane_ms, monitors, self._counted_by, bounds.models)
         self.warming: dict[ModelKey, Warming] = {}
 
     def find(self, model: ModelKey, content_hash: str) -> Profile | None:
@@ -102,18 +105,16 @@ class DataWindows:
         warming = self.warming.setdefault(group.model, Warming())
         warming.waiting.add(group)
         warming.rows += _weight(group)
+        self._raw_rows += _weight(group)
         self._waiting.add(group.model)
         subject = Subject(group.model)
         span = self.open.span(subject, group.pane_ms)
         self.open.hold(subject, span, UNBINNED, unbinned(group))
 
-    def warm_up(self) -> tuple[list[Profile], list[str]]:
+    def warm_up(self) -> Iterator[Profile | ProfileError]:
         """Profiles of models whose closed panes have the rows now, and why others failed."""
-        profiles: list[Profile] = []
-        refused: list[str] = []
         for model in sorted(self._waiting):
-            self._settle(model, self.warming[model], profiles, refused)
-        return profiles, refused
+            yield from self._settle(model, self.warming[model])
 
     def close(self) -> Iterator[WindowEnd]:
         """The windows that end; see `OpenWindows.close`."""
@@ -160,24 +161,22 @@ class DataWindows:
         self.wait(group)
         self.open.journal.keep(group)
         self.open.last_pane_ms = max(self.open.last_pane_ms, group.pane_ms + self._pane_ms)
-        warming = self.warming[group.model]
-        if warming.rows > MOST_RAW_ROWS:
-            self._relieve(group.model, warming)
+        if self._raw_rows > self._most_raw_rows:
+            self._relieve()
 
-    def _settle(
-        self, model: ModelKey, warming: Warming, profiles: list[Profile], refused: list[str]
-    ) -> None:
+    def _settle(self, model: ModelKey, warming: Warming) -> list[Profile | ProfileError]:
         """Builds a model's profile if its closed panes have the rows, and bins what waited."""
         panes = warming.waiting.panes
         before = len(panes)
+        told: list[Profile | ProfileError] = []
         while not warming.hash and (last_ms := self._cut(model, warming)) is not None:
             try:
                 profile = warming.waiting.build(model, last_ms, last_ms + self._pane_ms)
             except ProfileError as problem:
-                refused.append(f"{model} could not be warmed up: {problem}")
+                told.append(ProfileError(f"{model} could not be warmed up: {problem}"))
             else:
                 warming.profile, warming.hash = profile, profile.hash
-                profiles.append(profile)
+                told.append(profile)
             self._give_up(model, warming, [pane for pane in panes if pane <= last_ms])
         for pane_ms in sorted(panes):
             in_force = self.profile_at(model, pane_ms)
@@ -191,17 +190,26 @@ class DataWindows:
             self._keep(model, warming)
         if not panes:
             self._waiting.discard(model)
+        return told
 
-    def _relieve(self, model: ModelKey, warming: Warming) -> None:
-        """Gives up the oldest panes until what waits is half of what may wait.
+    def _relieve(self) -> None:
+        """Gives up what waits, until it is half of what may: models with the fewest rows first.
 
-        Which panes these are depends on what has arrived: the one thing here that does.
+        Of the last one it is the oldest panes. What has most is nearest to a profile.
         """
-        for pane_ms in sorted(warming.waiting.panes)[:-1]:
-            if warming.rows <= MOST_RAW_ROWS // 2:
+        models = sorted(self._waiting, key=lambda model: (self.warming[model].rows, model))
+        for model in models:
+            warming = self.warming[model]
+            panes = sorted(warming.waiting.panes)
+            for pane_ms in panes[:-1] if model == models[-1] else panes:
+                if self._raw_rows <= self._most_raw_rows // 2:
+                    break
+                self._give_up(model, warming, [pane_ms])
+            self._keep(model, warming)
+            if not warming.waiting.panes:
+                self._waiting.discard(model)
+            if self._raw_rows <= self._most_raw_rows // 2:
                 break
-            self._give_up(model, warming, [pane_ms])
-        self._keep(model, warming)
 
     def _keep(self, model: ModelKey, warming: Warming) -> None:
         """Tells the journal that what waits now is all that is needed of the raw rows."""
@@ -215,7 +223,7 @@ class DataWindows:
         return warming.waiting.cut(
             lambda pane_ms: pane_ms < closed_ms and self.profile_at(model, pane_ms) is None,
             lambda pane_ms: min(
-                self._monitors.at(model.model, pane_ms).warmup_rows, MOST_RAW_ROWS // 2
+                self._monitors.at(model.model, pane_ms).warmup_rows, self._most_raw_rows // 2
             ),
         )
 
@@ -241,7 +249,8 @@ class DataWindows:
         self._drop(warming, pane_ms)
 
     def _drop(self, warming: Warming, pane_ms: int) -> None:
-        warming.rows -= sum(map(_weight, warming.waiting.panes[pane_ms]))
+        rows = sum(map(_weight, warming.waiting.panes[pane_ms]))
+        warming.rows, self._raw_rows = warming.rows - rows, self._raw_rows - rows
         warming.waiting.drop(pane_ms)
 
 

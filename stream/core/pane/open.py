@@ -21,11 +21,14 @@ from stream.core.pane.spans import (
     total,
 )
 from stream.core.pane.window import Range, last_window, span_of, window_after
+from stream.core.records import ModelKey
+from stream.core.rules import Bounds
 from stream.core.specs import MonitorSpec
 
 __all__ = ["Extent", "OpenWindows", "Strand", "WindowEnd"]
 
 _IDLE_AFTER_MS = 2 * CARRY_FOR_MS  # longer than any label horizon
+_MOST_MODELS = Bounds().models
 _MOST_SEGMENTS = 1_000  # of one model; observe's own bound is far lower
 
 
@@ -49,6 +52,7 @@ class Strand:
 
     spans: Spans = field(default_factory=Spans)
     due: Range | None = None
+    ended_ms: int = 0  # the end of the window closed last
     span: Range | None = None  # the span used last
 
 
@@ -66,6 +70,9 @@ class OpenWindows:
     `counted_by` says what counts for a subject's window, None where nothing does. What it gives
     depends on the rows, their panes and `close`'s order alone. Bounded by the subjects' open
     spans and by `idle`; `journal` holds what changed since it was last cleared.
+
+    Panes are closed up to `closed_ms`. Closing their windows may take several turns: all are
+    closed up to `settled_ms`, of some subjects more (`Strand.ended_ms`).
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class OpenWindows:
         pane_ms: int,
         monitors: Monitors,
         counted_by: Callable[[Subject, Range, MonitorSpec], Counted | None],
+        max_models: int = _MOST_MODELS,
     ) -> None:
         self._pane_ms = pane_ms
         self._monitors = monitors
@@ -80,7 +88,10 @@ class OpenWindows:
         self._due: list[tuple[int, Subject]] = []
         self._held: Counter[Range] = Counter()
         self._segments: Counter[str] = Counter()
+        self._subjects: Counter[ModelKey] = Counter()
+        self._max_models = max_models
         self.closed_ms = 0
+        self.settled_ms = 0
         self.last_pane_ms = 0  # the end of the last pane that ever got rows
         self.journal = Journal()
         self.strands: dict[Subject, Strand] = {}
@@ -92,12 +103,23 @@ class OpenWindows:
         if found is None:
             found = self.strands[subject] = Strand()
             self._segments[subject.model.model] += 1
+            self._subjects[subject.model] += 1
         return found
 
     def admits(self, subject: Subject) -> bool:
-        """Whether rows of a subject are counted: not those of a model's thousandth segment."""
-        known = not subject.segment or subject in self.strands
-        return known or self._segments[subject.model.model] < _MOST_SEGMENTS
+        """Whether a subject's rows are counted.
+
+        Not those of a model's thousandth segment, nor of a model beyond the bound.
+        """
+        if subject in self.strands:
+            return True
+        if not self.knows(subject.model):
+            return False
+        return not subject.segment or self._segments[subject.model.model] < _MOST_SEGMENTS
+
+    def knows(self, model: ModelKey) -> bool:
+        """Whether rows of a model are counted: it has some, or there is room for one more."""
+        return model in self._subjects or len(self._subjects) < self._max_models
 
     def count(self, subject: Subject, pane_ms: int, counted: Counted, tally: Tally) -> None:
         """Adds rows to their pane, which must be open. Vectors of another length are refused."""
@@ -123,7 +145,7 @@ class OpenWindows:
         strand = self.strand(subject)
         if strand.spans.add(span, counted, tally):
             self._held[span] += 1
-            self._schedule(subject, strand, self.closed_ms)
+            self._schedule(subject, strand)
 
     def span(self, subject: Subject, pane_ms: int) -> Range:
         """The span that holds a subject's pane."""
@@ -156,11 +178,12 @@ class OpenWindows:
         self._due.clear()
         for subject, strand in self.strands.items():
             strand.due = strand.span = None
-            self._schedule(subject, strand, self.closed_ms)
+            self._schedule(subject, strand)
 
     def close(self) -> Iterator[WindowEnd]:
-        """The windows that hold rows and end up to `closed_ms`; to be taken to the end.
+        """The windows that hold rows and end up to `closed_ms`.
 
+        What isn't taken is given by the next call, before `settle`.
         Of windows that end together those of a model's segments follow that of all its rows.
         """
         while self._due and self._due[0][0] <= self.closed_ms:
@@ -170,6 +193,15 @@ class OpenWindows:
                 end = self._close(subject, strand, strand.due)
                 if end is not None:
                     yield end
+
+    @property
+    def settled(self) -> bool:
+        """Whether all windows of the closed panes are closed."""
+        return self.settled_ms == self.closed_ms
+
+    def settle(self) -> None:
+        """To be called when `close` was taken to its end."""
+        self.settled_ms = self.closed_ms
 
     def idle(self, subject: Subject, closed_ms: int) -> bool:
         """Whether a subject had no rows for so long that nothing of it has to be kept."""
@@ -184,6 +216,8 @@ class OpenWindows:
         """Drops an idle subject."""
         if self.strands.pop(subject, None) is not None:
             self._segments[subject.model.model] -= 1
+            self._subjects[subject.model] -= 1
+            self._subjects += Counter()  # without what has none left
             self.journal.forget(subject)
 
     def extent(self) -> Extent:
@@ -219,16 +253,17 @@ class OpenWindows:
         if len(strand.spans.moves) < moves:
             self.journal.unmove(subject)
         self.journal.touched.add(subject)
-        strand.due = None
-        self._schedule(subject, strand, window.end_ms)
+        strand.due, strand.ended_ms = None, window.end_ms
+        self._schedule(subject, strand)
         if closed is None:
             return None
         starts = tuple((span.start_ms, rows) for span, rows in retired)
         return WindowEnd(subject, closed, by, monitor, starts)
 
-    def _schedule(self, subject: Subject, strand: Strand, after_ms: int) -> None:
+    def _schedule(self, subject: Subject, strand: Strand) -> None:
         if not strand.spans.tallies:
             return
+        after_ms = max(self.settled_ms, strand.ended_ms)
         first_ms = max(after_ms, min(strand.spans.tallies).start_ms)
         due = window_after(self._monitors, subject.model.model, first_ms)
         if strand.due is None or due.end_ms != strand.due.end_ms:
