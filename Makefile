@@ -7,7 +7,7 @@ PYTHON ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench chaos up lock audit clean
+.PHONY: help demo test check fmt bench soak chaos up lock audit clean
 
 help:
 	@echo "make demo    drift found in an example stream, live in the terminal"
@@ -16,6 +16,7 @@ help:
 	@echo "make fmt     formats the code and sorts imports"
 	@echo "make chaos   workers and brokers disturbed in every way; the digests stay the same (40 min)"
 	@echo "make bench   throughput beside the floor, over a real Kafka"
+	@echo "make soak    memory and lag of two workers over 30 minutes (ARGS='--minutes 10')"
 	@echo "make audit   known vulnerabilities of what requirements.lock pins; make lock makes it anew"
 	@echo "make up      Kafka and a worker by docker compose"
 
@@ -37,6 +38,9 @@ fmt: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 # The image's packages, pinned with their hashes; again after a change of dependencies.
 lock: $(VENV)/.tools
