@@ -114,7 +114,25 @@ def _request(draw: st.DrawFn, kind: str, number: int) -> list[Item]:
         astray = draw(st.integers(0, 15)) == 15
         source = Source("labels", (task + astray) % TASKS)
         items.append(Item(source, time_ms + draw(_AFTER_REQUEST), draw(_LAGS), row, burst))
+    at_the_end = draw(st.booleans())
+    if items and at_the_end:
+        items += draw(_at_the_end(items[-1], id_, Source("labels", task), labelled))
     return items
+
+
+@st.composite
+def _at_the_end(
+    draw: st.DrawFn, last: Item, id_: str, source: Source, labelled: list[Any]
+) -> list[Item]:
+    """A label when the watermark is at the end of the pane of the last row, or a millisecond off.
+
+    Another label before it brings the watermark there.
+    """
+    end_ms = (last.event_ms // PANE + 1) * PANE
+    there_ms = end_ms + SLACK + draw(st.sampled_from([-1, 0, 0, 1]))
+    mover = {"id": f"before {id_}", "label": None, "model": None}
+    row = {"id": id_, "label": draw(st.sampled_from(labelled)), "model": None}
+    return [Item(source, there_ms, 0, mover), Item(source, there_ms, 1, row)]
 
 
 def _sources() -> list[Source]:
