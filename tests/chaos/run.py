@@ -20,6 +20,7 @@ __all__ = ["CaseError", "Run"]
 
 _LOOK_SECONDS = 0.1
 _SETTLE_SECONDS = 2.0 + float(TIMES["idle_after"].removesuffix("s"))
+_DIGEST_SECONDS = 1.5
 _LARGE = 1_000
 # Few records a fetch and topics side by side: with large slices too it takes a while to the end.
 _SLOWLY = {
@@ -78,14 +79,16 @@ class Run:
         if not holds:
             raise CaseError(what)
 
-    def until(self, condition: Callable[[], object], what: str) -> None:
+    def until(
+        self, condition: Callable[[], object], what: str, every: float = _LOOK_SECONDS
+    ) -> None:
         """Returns when it holds; workers that Kafka ended are started again. CaseError if never."""
         pause = threading.Event()
         deadline = time.monotonic() + self.seconds
         while not condition():
             self._supervise()
             self.require(time.monotonic() < deadline, f"waited {self.seconds:.0f} s for {what}")
-            pause.wait(_LOOK_SECONDS)
+            pause.wait(every)
 
     def let_pass(self, seconds: float) -> None:
         """Returns after so long."""
@@ -114,7 +117,7 @@ class Run:
             return quiet and not self.ground.missing(now)
 
         try:
-            self.until(settled, "the last windows")
+            self.until(settled, "the last windows", _DIGEST_SECONDS)
         except CaseError as failed:
             raise CaseError(f"{failed}; missing: {self.ground.missing(digest)}") from failed
         told = self.ground.partials()
