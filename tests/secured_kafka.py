@@ -29,7 +29,7 @@ from stream.adapters.kafka.local_java import JavaNode
 
 __all__ = ["Right", "SecuredKafka", "documented_rights"]
 
-_SECONDS = 30.0
+_SECONDS = 60.0
 _START_SECONDS = 90.0
 _JVM = ("-Xms128m", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 _ITERATIONS = 4096  # the fewest that Kafka takes
@@ -145,7 +145,7 @@ class SecuredKafka:
         properties: dict[str, str | int | float] = {**self.login(user, password)}
         properties |= {"bootstrap.servers": self.bootstrap_servers, "log_level": 0}
         try:
-            AdminClient(properties).list_topics(timeout=1.0)
+            AdminClient(properties).list_topics(timeout=5.0)
         except KafkaException:
             return False
         return True

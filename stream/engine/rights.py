@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError
@@ -18,11 +18,15 @@ __all__ = ["Rights"]
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Explains refusals to a member of `group`, whose transactional ids begin with its name."""
+    """Explains refusals to a member of `group`, whose transactional ids begin with its name.
+
+    `inputs` are the topics whose offsets it commits.
+    """
 
     login: Login
     admin: AdminClient
     group: str
+    inputs: Sequence[str]
 
     def explain(self, error: KafkaError, topics: Iterable[str]) -> BrokerError | None:
         """The error for people where a right is missing, None where it is something else.
@@ -41,6 +45,9 @@ class Rights:
             unwritten = denied(self.admin, "WRITE", topics)
             if unwritten:
                 return AccessError(self.login.denial("Write", f"topic {', '.join(unwritten)}"))
+            unread = denied(self.admin, "READ", self.inputs)
+            if unread:
+                return AccessError(self.login.denial("Read", f"topic {', '.join(unread)}"))
         return None
 
     def explain_read(self, error: KafkaError, topic: str) -> BrokerError:

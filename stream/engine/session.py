@@ -62,8 +62,9 @@ class Session:
         self._heard_ms = -1
         self._said: list[Output] = []  # by `hear`, which isn't called again after an abort
         self._looked = 0.0
+        self._intake = Intake(agent.inputs, settings.prefix, topology.tasks)
         group, timeout_ms = settings.group(agent.name), settings.transaction_timeout_ms
-        self._rights = Rights(connection.login, admin, group)
+        self._rights = Rights(connection.login, admin, group, self._intake.names)
         self._transaction = Transaction(
             lambda errors: connection.producer(group, timeout_ms, errors),
             stopping,
@@ -74,7 +75,6 @@ class Session:
         if topology.broadcasts:
             reader, login = connection.reader(), connection.login
             self._broadcasts = BroadcastReader(reader, admin, topology.broadcasts, login)
-        self._intake = Intake(agent.inputs, settings.prefix, topology.tasks)
         instance = settings.instance_id and f"{settings.instance_id}-{agent.name}"
         self._consumer = connection.group_consumer(
             group, settings.session_timeout_ms, instance, settings.start_from

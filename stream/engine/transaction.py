@@ -47,6 +47,7 @@ class Transaction:
         self._silence = silence
         self._rights = rights
         self._topics: set[str] = set()  # that the open transaction writes to
+        self._denied = False  # whether a right was missing in it
         self.open = False
 
     @property
@@ -68,7 +69,8 @@ class Transaction:
         ever, whatever the timeout (librdkafka issues 5511 and 5456). A new producer asks anew.
         Within a transaction it is a BrokerError: abort, and call again.
         """
-        self._producer.poll(0)
+        if not self._errors.breaks:
+            self._producer.poll(0)
         if not self._errors.breaks:
             return
         if self.open:
@@ -130,7 +132,14 @@ class Transaction:
         """Gives up what was produced since the last commit, if anything was."""
         if not self.open:
             return
-        self._until_answered(self._producer.abort_transaction)
+        try:
+            self._until_answered(self._producer.abort_transaction)
+        except FatalBrokerError:
+            if not self._denied:
+                raise
+            # Kafka has no transaction where it refused the first partitions, and says that it
+            # cannot abort one, which is fatal to the producer: `renew` takes another.
+            self._errors.breaks += 1
         self.open = False
 
     def poll(self) -> None:
@@ -191,12 +200,14 @@ class Transaction:
     def _begin(self) -> None:
         self._call(self._producer.begin_transaction)
         self._topics.clear()
+        self._denied = False
         self.open = True
 
     def _judged(self, error: KafkaException) -> Exception:
         cause = error_of(error)
         denied = self._rights.explain(cause, self._topics)
         if denied is not None:
+            self._denied = True
             return denied
         if cause.fatal() or cause.code() == FENCED:
             return FatalBrokerError(

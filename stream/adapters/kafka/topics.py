@@ -251,8 +251,8 @@ def _appeared(
         if time.monotonic() > deadline:
             names = [real_name(prefix, t.name) for t in topics if t.name not in present]
             raise BrokerError(
-                f"these topics are there, and {ours.login.whom} cannot see them (may it Describe "
-                f"them?): {', '.join(names)}"
+                f"{ours.login.whom} doesn't see topics that were just made, or were there: the "
+                f"cluster is slow, or the right to Describe is missing: {', '.join(names)}"
             )
         time.sleep(_POLL_S)
 
