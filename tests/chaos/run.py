@@ -38,7 +38,10 @@ class CaseError(AssertionError):
 
 @dataclass(slots=True)
 class Run:
-    """A workload being worked off by workers; what is done to them is told to the journal."""
+    """A workload being worked off by workers; what is done to them is told to the journal.
+
+    `revive` is asked first about a worker that ended by itself; True: it has seen to that.
+    """
 
     ground: Ground
     kafka: LocalKafka
@@ -49,7 +52,7 @@ class Run:
     seconds: float
     journal: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    revive: Callable[[Life], None] | None = None
+    revive: Callable[[Life], bool] | None = None
     started: float = field(default_factory=time.monotonic)
 
     def say(self, what: str) -> None:
@@ -139,8 +142,7 @@ class Run:
 
     def _supervise(self) -> None:
         for life in self.workers.fallen():
-            if self.revive is not None:
-                self.revive(life)
+            if self.revive is not None and self.revive(life):
                 continue
             status = life.process.returncode
             self.require(status == ENDED_BY_KAFKA, f"{life.name} ended with {status}")
