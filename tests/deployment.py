@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ MODEL = ModelKey("credit", "1")
 PANE_MS = 1_000
 _COMMAND = [sys.executable, "-c", "from stream.cli.entry import main; main()", "worker"]
 _DEADLINE = 100.0
+_STEP = 0.2
 
 
 def reference(model: ModelKey = MODEL, *, features: int = 3) -> Profile:
@@ -182,6 +184,14 @@ class Deployment:
             dead = [w.returncode for w in self.workers if w.poll() not in {None, 0, -9}]
             assert not dead, f"a worker ended with {dead} before {what}\n{self.log()}"
             assert time.monotonic() < deadline, f"no {what} after {seconds} s\n{self.log()}"
+            self._let_work()
+
+    def _let_work(self) -> None:
+        """Waits a little for a worker to end; it won't, and meanwhile has the machine."""
+        running = [worker for worker in self.workers if worker.poll() is None]
+        with suppress(subprocess.TimeoutExpired):
+            for worker in running[-1:]:
+                worker.wait(_STEP)
 
     def wait_for_rows(self, rows: int) -> None:
         """Waits until the windows hold so many rows."""
