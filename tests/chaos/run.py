@@ -149,4 +149,4 @@ class Run:
             self.counts["revived"] += 1
             self.require(self.counts["revived"] <= _REVIVALS, f"{life.name} ends again and again")
             self.say(f"{life.name} ended with {status} and is started again")
-            self.start(life.name)
+            self.start(life.name, life.command)

@@ -41,6 +41,7 @@ class Life:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    command: Sequence[str]
     expected: bool = False  # somebody else than the worker itself ended it
 
     @property
@@ -75,7 +76,7 @@ class Workers:
                 stderr=out,
                 cwd=_ROOT,
             )
-        life = Life(name, process, log)
+        life = Life(name, process, log, command)
         self.lives.append(life)
         self.places[name] = life
         return life
