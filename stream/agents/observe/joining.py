@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ __all__ = ["Joining", "Marks", "Part", "WrongLabel"]
 
 _Flags = npt.NDArray[np.bool_]
 _Numbers = npt.NDArray[np.int32]
+_Value = TypeVar("_Value", bound=np.generic)
 _Picked = tuple[Int64s, PredictionRows]  # places within a part, and what is kept of them
 
 
@@ -101,10 +103,10 @@ class Joining:
         kept = self._buffer.predictions(rows)
         self._note(kept.tally)
         self._take_in(kept.outcomes)
+        again, unkept = np.flatnonzero(kept.duplicate), np.flatnonzero(kept.unkept)
         for one, _ in there:
-            mine = number == one
-            marks[one].duplicate[place[mine]] = kept.duplicate[mine]
-            marks[one].unkept[place[mine]] = kept.unkept[mine]
+            marks[one].duplicate[place[again[number[again] == one]]] = True
+            marks[one].unkept[place[unkept[number[unkept] == one]]] = True
         return marks
 
     def labels(self, slice_: Slice, labels: Labels, times: Times) -> None:
@@ -115,19 +117,18 @@ class Joining:
             return
         self._texts.learn(labels.texts)
         names = np.array([self._buffer.name(name) for name in labels.models] + [-1], dtype=np.int32)
-        record = labels.record[wanted]
+        record = _of(labels.record, wanted)
         joined = self._buffer.labels(
             LabelRows(
-                task=_tasks(slice_)[slice_.source[record]],
-                ids=labels.ids[wanted],
-                time_ms=times.effective_ms[wanted],
-                watermark_ms=times.watermark_ms[wanted],
-                form=labels.form[wanted],
-                bits=labels.bits[wanted],
-                model=names[labels.model[wanted]],
-                late=labels.event_time_ms[wanted] // self._pane_ms * self._pane_ms
-                < pane_ms[wanted],
-                offset=slice_.offset[record],
+                task=_tasks(slice_).take(slice_.source.take(record)),
+                ids=_of(labels.ids, wanted),
+                time_ms=_of(times.effective_ms, wanted),
+                watermark_ms=_of(times.watermark_ms, wanted),
+                form=_of(labels.form, wanted),
+                bits=_of(labels.bits, wanted),
+                model=names.take(_of(labels.model, wanted), mode="wrap"),  # -1 is the last one
+                late=_of(labels.event_time_ms < pane_ms, wanted),
+                offset=slice_.offset.take(record),
             )
         )
         self._note(joined.tally)
@@ -188,9 +189,9 @@ class Joining:
         if not len(places):
             return None
         rows = self._coder.rows(
-            _tasks(slice_)[slice_.source[batch.record[places]]],
-            cohort[places],
-            part.effective_ms[places],
+            _tasks(slice_).take(slice_.source.take(_of(batch.record, places))),
+            _of(cohort, places),
+            _of(part.effective_ms, places),
             batch.served,
             places,
         )
@@ -207,6 +208,11 @@ class Joining:
                 task, offset = int(outcomes.task[place]), int(outcomes.offset[place])
                 self._wrong.append(WrongLabel(task, offset, refused.detail))
         self._joined += joined_outputs(outcomes, cohorts, self._texts)
+
+
+def _of(column: npt.NDArray[_Value], wanted: Int64s) -> npt.NDArray[_Value]:
+    """The wanted rows of a column, ascending: itself where it is all of them."""
+    return column if len(wanted) == len(column) else column.take(wanted, axis=0)
 
 
 def _tasks(slice_: Slice) -> _Numbers:

@@ -172,9 +172,7 @@ class JoinBuffer:
         hundred thousand rows at the most, the next one more: when is of no consequence.
         """
         early_ms = self._rules.early_label_horizon_ms
-        missing = task + 1 - len(self._passed_ms)
-        if missing > 0:
-            self._passed_ms = np.append(self._passed_ms, np.full(missing, _NEVER))
+        self._know(task)
         self._passed_ms[task] = prediction_watermark_ms
         tally, waiting = Tally(), self._waiting.table
         for slots in waiting.expire(task, prediction_watermark_ms, _AT_ONCE):
@@ -187,6 +185,11 @@ class JoinBuffer:
         for _ in self._pending.expire(task, limit, _AT_ONCE):
             pass
         return tally
+
+    def _know(self, task: int) -> None:
+        missing = task + 1 - len(self._passed_ms)
+        if missing > 0:
+            self._passed_ms = np.append(self._passed_ms, np.full(missing, _NEVER))
 
     def _match(self, labels: LabelColumns) -> tuple[Int64s, Slots]:
         return match(self._pending, self._cohorts, self._rules.early_label_horizon_ms, labels)
@@ -218,10 +221,8 @@ class JoinBuffer:
 
     def _wait(self, labels: LabelColumns, matched: npt.NDArray[np.bool_], tally: Tally) -> None:
         until_ms = labels.time_ms + self._rules.early_label_horizon_ms
-        known = labels.task < len(self._passed_ms)
-        passed = np.full(len(matched), _NEVER)
-        passed[known] = self._passed_ms.take(labels.task[known])
-        wanted = until_ms >= passed
+        self._know(int(labels.task.max(initial=0)))
+        wanted = until_ms >= self._passed_ms.take(labels.task)
         refused = self._waiting.add(labels, np.flatnonzero(wanted), matched)
         count(tally, JoinEvent.REFUSED, labels.task[refused])
         count(tally, JoinEvent.UNMATCHED, labels.task[~wanted & ~matched])

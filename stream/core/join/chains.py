@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from stream.core.join.columns import Chains, CohortTable, LabelColumns, PredictionColumns, Spare
 from stream.core.join.compiled import compiled
-from stream.core.join.layout import EXTENT_SHIFT, Ids, Slots
+from stream.core.join.layout import EXTENT_SHIFT, Ids, Rows, Slots
 from stream.core.records import Int64s
 
 __all__ = ["NONE", "find", "hang", "hold", "keep", "match", "split", "unhang"]
@@ -53,22 +53,27 @@ def _is(row: Any, first: np.uint64, second: np.uint64) -> bool:
 
 
 @compiled
-def _reach(table: Chains, ids: Ids, start: int, cells: Slots, at: Slots) -> int:
-    """Walks down the chains of some ids from `start` on, so that their rows are near then.
+def _walk(rows: Rows, at: Slots) -> None:
+    """Walks down chains from the slots `at`, so that their rows are near then.
 
     A step is taken in all of them before the next one: the machine waits for many rows of its
-    memory at once, not for each. Fills in the ids' cells; returns for how many.
+    memory at once, not for each.
     """
-    rows, heads = table.rows, table.heads
+    for _ in range(_STEPS):
+        for j in range(len(at)):
+            if at[j] != NONE:
+                at[j] = rows[at[j]]["next"]
+
+
+@compiled
+def _reach(table: Chains, ids: Ids, start: int, cells: Slots, at: Slots) -> int:
+    """Fills in the cells of some ids from `start` on, and walks down there; for how many."""
     count = min(len(cells), len(ids) - start)
     for j in range(count):
         cells[j] = _cell(ids[start + j, 0], ids[start + j, 1], table.size, table.bits)
     for j in range(count):
-        at[j] = heads[cells[j]]
-    for _ in range(_STEPS):
-        for j in range(count):
-            if at[j] != NONE:
-                at[j] = rows[at[j]]["next"]
+        at[j] = table.heads[cells[j]]
+    _walk(table.rows, at[:count])
     return count
 
 
@@ -106,16 +111,21 @@ def unhang(table: Chains, slots: Slots) -> None:
 def split(table: Chains, more: int) -> None:
     """Splits so many cells, none of a level that isn't whole: their rows hang where they belong."""
     rows, heads = table.rows, table.heads
-    level = 1 << table.bits
-    for size in range(table.size + 1, table.size + 1 + more):
-        new = size - 1
-        old = new - level
+    rows, heads, level = table.rows, table.heads, 1 << table.bits
+    at = np.empty(_BLOCK, dtype=np.int64)
+    for new in range(table.size, table.size + more):
+        old, ahead = new - level, (new - table.size) % _BLOCK
+        if ahead == 0:
+            count = min(_BLOCK, table.size + more - new)
+            for j in range(count):
+                at[j] = heads[old + j]
+            _walk(rows, at[:count])
         slot = heads[old]
         heads[old] = heads[new] = NONE
         while slot != NONE:
             row = rows[slot]
             following = row["next"]
-            cell = _cell(row["first"], row["second"], size, table.bits)
+            cell = _cell(row["first"], row["second"], new + 1, table.bits)
             row["next"] = heads[cell]
             heads[cell] = slot
             slot = following

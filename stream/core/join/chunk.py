@@ -54,7 +54,9 @@ def write_rows(
     for stop in cuts:
         rows = chunk.rows[start:stop]
         numbers, index = _distinct(rows[named])
-        columns = [_bytes(index if name == named else rows[name]) for name in _written(rows.dtype)]
+        columns: list[bytes | memoryview] = [
+            _bytes(index if name == named else rows[name]) for name in _written(rows.dtype)
+        ]
         header = {
             "start": chunk.start + start,
             "level": chunk.level,
@@ -142,8 +144,8 @@ def _width(layout: np.dtype[Any], names: Sequence[str]) -> int:
     return sum(layout[name].itemsize for name in names)
 
 
-def _bytes(column: npt.NDArray[Any]) -> bytes:
-    return np.ascontiguousarray(column).tobytes()
+def _bytes(column: npt.NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(column).data
 
 
 def _cuts(sizes: Sequence[int], at_most: int) -> list[int]:
@@ -157,7 +159,7 @@ def _cuts(sizes: Sequence[int], at_most: int) -> list[int]:
     return [*cuts, len(sizes)] if len(sizes) else []
 
 
-def _frame(kind: bytes, header: dict[str, Any], columns: Sequence[bytes]) -> bytes:
+def _frame(kind: bytes, header: dict[str, Any], columns: Sequence[bytes | memoryview]) -> bytes:
     text = orjson.dumps(header)
     return b"".join([_FORMAT, kind, len(text).to_bytes(4, "little"), text, *columns])
 

@@ -54,25 +54,29 @@ class Coder:
         if len(self._known.kind) < len(self._cohorts):
             self._known = _described(self._cohorts)
         known = self._known
-        form, bits = served.form[picked], served.bits[picked]
-        kind = known.kind[cohort]
-        value = served.score[picked].astype(np.float64, copy=True)
+        form, bits = served.form.take(picked), served.bits.take(picked)
+        kind = known.kind.take(cohort)
+        value = served.score.take(picked).astype(np.float64, copy=False)
         code = np.full(len(picked), -1, dtype=np.int32)
-        for place in (0, 1):
-            same = (form == known.form[cohort, place]) & (bits == known.bits[cohort, place])
-            code[same & (kind == _BINARY)] = place
+        for place in (0, 1):  # the form of a class of others than binary ones is none's
+            same = form == known.form[:, place].take(cohort)
+            same &= bits == known.bits[:, place].take(cohort)
+            np.copyto(code, place, where=same)
         regression = kind == _REGRESSION
         if regression.any():
             number = np.where(form == Form.NUMBER, bits.view(np.float64), np.nan)
-            value[regression] = number[regression]
+            np.copyto(value, number, where=regression)
         for one in np.unique(cohort[kind == _MULTICLASS]).tolist():
             where = np.flatnonzero(cohort == one)
             code[where] = self._cohorts[one].spec.class_of(form[where], bits[where])
             value[where] = np.nan
         if served.probabilities is not None:
             self._positives(value, cohort, kind, served.probabilities, picked)
-        extras = self._extras(cohort, served, picked) if known.extras[cohort].any() else None
-        return PredictionRows(task, served.ids[picked], cohort, time_ms, code, value, extras)
+        extras = None
+        if known.extras.any() and known.extras.take(cohort).any():
+            extras = self._extras(cohort, served, picked)
+        ids = served.ids.take(picked, axis=0)
+        return PredictionRows(task, ids, cohort, time_ms, code, value, extras)
 
     def _positives(
         self,
