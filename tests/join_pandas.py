@@ -213,11 +213,9 @@ def in_segments(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([rows.assign(segment=""), rows.assign(segment="tags.group=" + group)])
 
 
-def rows_between(rows: pd.DataFrame, subject: tuple[str, str, str], panes: range) -> int:
-    """Rows of a model, version and segment (`in_segments`) in a range of panes' starts."""
-    model, version, segment = subject
-    mine = (rows.model == model) & (rows.version == version) & (rows.segment == segment)
-    return int((mine & (rows.pane_ms >= panes.start) & (rows.pane_ms < panes.stop)).sum())
+def panes_of(rows: pd.DataFrame) -> Counter[tuple[str, str, str, int]]:
+    """How many rows there are by model, version, segment (`in_segments`) and pane's start."""
+    return Counter(zip(rows.model, rows.version, rows.segment, rows.pane_ms, strict=True))
 
 
 def in_windows(rows: pd.DataFrame, window_ms: int, hop_ms: int) -> pd.DataFrame:
