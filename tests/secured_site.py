@@ -18,10 +18,26 @@ from tests.deployment import MODEL, PANE_MS
 from tests.kafka_io import read_all
 from tests.secured_kafka import Right, SecuredKafka, documented_rights
 
-__all__ = ["PASSWORD", "WINDOW_MS", "Site", "until"]
+__all__ = ["CONNECTING", "PASSWORD", "WINDOW_MS", "Site", "until"]
 
 PASSWORD = "correct-horse"
 WINDOW_MS = 10 * PANE_MS
+# Commands by the word they begin with, as they are when Kafka refuses them.
+CONNECTING = {
+    "demo": ["demo"],
+    "profile": ["profile", "show"],
+    "apply": ["apply", "-f", "monitors.yaml"],
+    "monitors": ["monitors"],
+    "topics": ["topics", "list"],
+    "produce": ["produce", "rows.csv", "--model", "m"],
+    "alerts": ["alerts", "tail"],
+    "windows": ["windows", "tail"],
+    "digest": ["digest"],
+    "dead-letters": ["dead-letters", "list"],
+    "state": ["state", "reset", "observe", "--yes"],
+    "worker": ["worker", "--http-port", "0"],
+}
+
 _QUICK = {
     "pane": "1s",
     "out_of_orderness": "200ms",

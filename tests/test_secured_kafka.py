@@ -18,28 +18,12 @@ from stream.worker import Worker
 from tests.conftest import unavailable
 from tests.deployment import MODEL, Deployment, reference
 from tests.secured_kafka import Right, SecuredKafka
-from tests.secured_site import PASSWORD, WINDOW_MS, Site, until
+from tests.secured_site import CONNECTING, PASSWORD, WINDOW_MS, Site, until
 
 pytestmark = pytest.mark.timeout(400)
 
 _PATIENT = {"sources": "predictions", "transaction_timeout": "30s", "session_timeout": "30s"}
 _APART = {"schemas", "dev"}  # that connect to nothing, or start a Kafka of their own
-
-# Commands by the word they begin with, as they are when Kafka refuses them.
-_CONNECTING = {
-    "demo": ["demo"],
-    "profile": ["profile", "show"],
-    "apply": ["apply", "-f", "monitors.yaml"],
-    "monitors": ["monitors"],
-    "topics": ["topics", "list"],
-    "produce": ["produce", "rows.csv", "--model", "m"],
-    "alerts": ["alerts", "tail"],
-    "windows": ["windows", "tail"],
-    "digest": ["digest"],
-    "dead-letters": ["dead-letters", "list"],
-    "state": ["state", "reset", "observe", "--yes"],
-    "worker": ["worker", "--http-port", "0"],
-}
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +66,20 @@ def test_the_documented_rights_suffice_for_the_whole_path(
         f'sasl.username = "{site.user("Worker")}"\nsasl.password_file = "{secret}"\n'
         f'ssl.ca.location = "{site.kafka.authority}"\n'
     )
+    given = {
+        "KAFKA_BOOTSTRAP_SERVERS": site.kafka.bootstrap_servers,
+        "DRIFTSTREAM_CONFIG": str(file),
+    }
     try:
-        inside.start(
-            KAFKA_BOOTSTRAP_SERVERS=site.kafka.bootstrap_servers, DRIFTSTREAM_CONFIG=str(file)
-        )
+        inside.start(**given)
         site.send_drifted_rows(site.user("Producer"))
-        inside.wait("alert", lambda: inside.read("alerts") != [])
-        inside.wait_for_rows(2_000)
+
+        def arrived() -> bool:
+            if inside.workers[-1].poll() == 3:  # on a machine too busy: as a supervisor would
+                inside.start(**given)
+            return inside.read("alerts") != [] and site.rows() == 2_000
+
+        assert until(arrived, 200), inside.log()
         inside.stop()
     finally:
         inside.kill()
@@ -132,14 +123,14 @@ def test_wrong_credentials_are_told_by_every_command_the_worker_and_the_sdk(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert set(COMMANDS) == set(_CONNECTING) | _APART
+    assert set(COMMANDS) == set(CONNECTING) | _APART
     site.kafka.add_user("wrong", PASSWORD)
     (tmp_path / "monitors.yaml").write_text("model: credit\n")
     (tmp_path / "rows.csv").write_text("x\n1\n")
     monkeypatch.chdir(tmp_path)
     for name, value in site.environ("wrong", sasl_password="battery-staple").items():
         monkeypatch.setenv(name, value)
-    for word, command in _CONNECTING.items():
+    for word, command in CONNECTING.items():
         began = time.monotonic()
         assert run(command) == 3, word
         assert time.monotonic() - began < 40, word
