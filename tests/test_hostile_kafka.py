@@ -11,8 +11,11 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import orjson
@@ -34,6 +37,11 @@ _HOUR_MS = 3_600_000
 _LARGEST = 12_000_000
 _MOST_MB = 1_000  # that the worker's process ever has in memory
 _INPUTS = ("features", "predictions", "labels")
+_BATCH = 1_000
+
+T = TypeVar("T")
+
+Letter = tuple[str, bytes, str, int]  # topic, key, reason, rows named
 
 pytestmark = pytest.mark.timeout(240 + _HOSTILE // 50)
 
@@ -55,6 +63,8 @@ def deployment(
         idle_after="2s",
         label_patience="5s",
         max_invalid_share=1,
+        transaction_timeout="10s",
+        session_timeout="10s",
         registry_url=registry.url,
     )
     for name in _INPUTS:
@@ -67,10 +77,52 @@ def deployment(
     made.kill()
 
 
-def _label(record: Record, start_ms: int) -> Record:
-    key = (record.key or b"").decode()
+def _label(number: int, start_ms: int) -> Record:
+    key = f"id-{number}"
     value = {"prediction_id": key, "label": 1, "event_time_ms": start_ms + 200_000}
-    return Record(orjson.dumps(value), record.key)
+    return Record(orjson.dumps(value), key.encode())
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of so many, the last one of what is left."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+class _Sent:
+    """Sends good and hostile records in random order, and remembers what must become of them."""
+
+    def __init__(self, deployment: Deployment, start_ms: int) -> None:
+        self._deployment = deployment
+        self._start_ms = start_ms
+        self._rng = np.random.default_rng(1)
+        self.cases = self.rows = self.labels = 0
+        self.letters: Counter[Letter] = Counter()
+
+    def some(self, good: range, hostile: Iterator[Case]) -> None:
+        """Good predictions, labels of every second one, and hostile records among them."""
+        for numbers in batched(good, _BATCH):
+            cases = list(islice(hostile, len(numbers)))
+            self._send(numbers, cases)
+        for rest in batched(hostile, _BATCH):
+            self._send((), rest)
+
+    def _send(self, good: Sequence[int], cases: Sequence[Case]) -> None:
+        rows = [row(i, self._start_ms + i % 100_000, self._rng) for i in good]
+        labels = [_label(i, self._start_ms) for i in good if i % 2]
+        self.rows += len(rows)
+        self.labels += len(labels)
+        records = {"predictions": rows, "labels": labels, "features": []}
+        for case in cases:
+            records[case.topic].append(case.record)
+            self.rows += case.rows if case.topic == "predictions" else 0
+            self.letters.update(_letters_of(case))
+        self.cases += len(cases)
+        for name, sent in records.items():
+            topic = self._deployment.topic(name)
+            mixed = (sent[i] for i in self._rng.permutation(len(sent)).tolist())
+            produce_all(self._deployment.bootstrap_servers, topic, mixed, largest=_LARGEST)
 
 
 def _noise(deployment: Deployment) -> None:
@@ -93,25 +145,31 @@ def _noise(deployment: Deployment) -> None:
     deployment.produce("partials", [*records, *cut])
 
 
-def _consumed(deployment: Deployment) -> bool:
-    """Whether the observe group has committed all of the inputs."""
-    settings = {
-        "bootstrap.servers": deployment.bootstrap_servers,
-        "group.id": f"{deployment.prefix}observe",
-    }
-    consumer = Consumer(settings)
-    try:
-        places = [
+class _Progress:
+    """How far the observe group has come."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        group = f"{deployment.prefix}observe"
+        settings = {"bootstrap.servers": deployment.bootstrap_servers, "group.id": group}
+        self._consumer = Consumer(settings)
+        self._places = [
             TopicPartition(deployment.topic(name), number)
             for name in _INPUTS
             for number in range(_PARTITIONS)
         ]
-        committed = consumer.committed(places, timeout=30)
-        ends = [consumer.get_watermark_offsets(place, timeout=30)[1] for place in places]
-        # behind the last record may stand a marker of a transaction, but producers here have none
+
+    def done(self, worker: subprocess.Popen[bytes]) -> bool:
+        """Whether all of the inputs are committed; asks once a second, while the worker lives."""
+        with suppress(subprocess.TimeoutExpired):
+            worker.wait(1)
+        consumer = self._consumer
+        committed = consumer.committed(self._places, timeout=30)
+        ends = [consumer.get_watermark_offsets(place, timeout=30)[1] for place in self._places]
         return all(one.offset >= end for one, end in zip(committed, ends, strict=True))
-    finally:
-        consumer.close()
+
+    def close(self) -> None:
+        """Leaves."""
+        self._consumer.close()
 
 
 def _peak_mb(worker: subprocess.Popen[bytes]) -> int:
@@ -121,18 +179,15 @@ def _peak_mb(worker: subprocess.Popen[bytes]) -> int:
     return int(found[1]) // 1024
 
 
-def _expected_letters(cases: list[Case]) -> Counter[tuple[str, bytes, str, int]]:
-    """Of each record and reason one, with how many rows it names (none where it is the whole)."""
-    wanted: Counter[tuple[str, bytes, str, int]] = Counter()
-    for case in cases:
-        for reason, rows in case.refused.items():
-            named = rows if case.rows or len(case.refused) > 1 else 0
-            wanted[case.topic, (case.record.key or b"")[:4_096], reason.value, named] += 1
-    return wanted
+def _letters_of(case: Case) -> Iterator[Letter]:
+    """One for each reason, with how many rows it names: none where it is the whole record."""
+    for reason, rows in case.refused.items():
+        named = rows if case.rows or len(case.refused) > 1 else 0
+        yield case.topic, (case.record.key or b"")[:4_096], reason.value, named
 
 
-def _letters(deployment: Deployment) -> Counter[tuple[str, bytes, str, int]]:
-    found: Counter[tuple[str, bytes, str, int]] = Counter()
+def _letters(deployment: Deployment) -> Counter[Letter]:
+    found: Counter[Letter] = Counter()
     places: Counter[tuple[str, int, int, str]] = Counter()
     for read in deployment.read("dead-letters"):
         letter = schemas.decode_avro("dead_letter", read.value or b"")
@@ -145,48 +200,37 @@ def _letters(deployment: Deployment) -> Counter[tuple[str, bytes, str, int]]:
 def test_every_hostile_record_is_counted_or_has_one_letter_and_every_good_one_counts(
     deployment: Deployment, pytestconfig: pytest.Config
 ) -> None:
-    rng = np.random.default_rng(1)
     start_ms = int(time.time() * 1000) - _HOUR_MS
-    good = [row(i, start_ms + i % 100_000, rng) for i in range(_HOSTILE)]
-    cases = list(mixture(7, _HOSTILE, start_ms, large=_LARGE_OF_EACH))
-    predictions = [*good, *(case.record for case in cases if case.topic == "predictions")]
-    labels = [_label(record, start_ms) for record in good[: _HOSTILE // 2]]
-    sent = {
-        "predictions": predictions,
-        "labels": [*labels, *(case.record for case in cases if case.topic == "labels")],
-        "features": [case.record for case in cases if case.topic == "features"],
-    }
-    order = {name: rng.permutation(len(records)).tolist() for name, records in sent.items()}
+    sent = _Sent(deployment, start_ms)
+    half = _HOSTILE // 2
     peaks = []
-    for part in range(2):
-        for name, records in sent.items():
-            half = order[name][part::2]
-            produce_all(
-                deployment.bootstrap_servers,
-                deployment.topic(name),
-                (records[i] for i in half),
-                largest=_LARGEST,
-            )
-        worker = deployment.start()
-        if part == 0:
-            deployment.wait("letters", lambda: bool(deployment.read("dead-letters")))
-            peaks.append(_peak_mb(worker))
-            worker.send_signal(signal.SIGKILL)
-            worker.wait(10)
-            _noise(deployment)
-    deployment.wait("all input", lambda: _consumed(deployment), 150 + _HOSTILE / 100)
-    rows = len(good) + sum(case.rows for case in cases if case.topic == "predictions")
-    deployment.wait("all rows", lambda: _rows(deployment, "data") >= rows)
-    deployment.wait("all outcomes", lambda: _rows(deployment, "performance") >= len(labels))
+    sent.some(range(half), mixture(7, half, start_ms))
+    worker = deployment.start()
+    deployment.wait("letters", lambda: bool(deployment.read("dead-letters")))
+    peaks.append(_peak_mb(worker))
+    worker.send_signal(signal.SIGKILL)
+    worker.wait(10)
+    _noise(deployment)
+    worker = deployment.start()
+    rest = mixture(8, half, start_ms, large=_LARGE_OF_EACH, first=_HOSTILE)
+    sent.some(range(half, 2 * half), rest)
+    progress = _Progress(deployment)
+    deployment.wait("all input", lambda: progress.done(worker), 150 + _HOSTILE / 100)
+    progress.close()
+    deployment.wait("windows", lambda: _counted(deployment) >= (sent.rows, sent.labels), 200)
     peaks.append(_peak_mb(worker))
     deployment.stop()
-    assert _rows(deployment, "data") == rows
-    assert _rows(deployment, "performance") == len(labels)
-    assert _letters(deployment) == _expected_letters(cases)
+    assert _counted(deployment) == (sent.rows, sent.labels)
+    assert _letters(deployment) == sent.letters
     assert max(peaks) < _MOST_MB, f"{peaks} MB"
-    told = f"{len(cases):,} hostile records of {len(KINDS) + len(LARGE)} kinds, peak {peaks} MB"
+    kinds = len(KINDS) + len(LARGE)
+    told = f"{sent.cases:,} hostile records of {kinds} kinds, peaks of {peaks} MB"
     pytestconfig.get_terminal_writer().line(told)
 
 
-def _rows(deployment: Deployment, kind: str) -> int:
-    return sum(window["rows"] for window in deployment.windows() if window["kind"] == kind)
+def _counted(deployment: Deployment) -> tuple[int, int]:
+    """The rows and the outcomes that windows hold."""
+    found: Counter[str] = Counter()
+    for window in deployment.windows():
+        found[window["kind"]] += window["rows"]
+    return found["data"], found["performance"]
