@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?=
 ARGS ?=
+SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench soak chaos up lock audit clean
+.PHONY: help demo test check fmt bench fuzz soak chaos up lock audit clean
 
 help:
 	@echo "make demo    drift found in an example stream, live in the terminal"
@@ -18,6 +19,7 @@ help:
 	@echo "make bench   throughput beside the floor, over a real Kafka"
 	@echo "make soak    memory and lag of two workers over 30 minutes (ARGS='--minutes 10')"
 	@echo "make audit   known vulnerabilities of what requirements.lock pins; make lock makes it anew"
+	@echo "make fuzz    the decoders by Atheris (SECONDS=300), 100,000 hostile records over Kafka"
 	@echo "make up      Kafka and a worker by docker compose"
 
 demo: $(VENV)/.worker
@@ -54,6 +56,12 @@ audit: $(VENV)/.tools
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m tests.chaos --long --report chaos.md $(ARGS)
 
+fuzz: $(VENV)/.fuzz
+	@mkdir -p build/fuzz
+	@$(BIN)/python -m tests.hostile.atheris_decode build/fuzz/corpus -max_total_time=$(SECONDS) \
+		-rss_limit_mb=2048 -timeout=30 -artifact_prefix=build/fuzz/found-
+	@HOSTILE_RECORDS=100000 $(BIN)/python -m pytest -q -s tests/test_hostile_kafka.py
+
 up:
 	docker compose up --build $(ARGS)
 
@@ -89,4 +97,9 @@ $(VENV)/.tools: | $(VENV)/.python
 $(VENV)/.worker: pyproject.toml | $(VENV)/.python
 	@echo "installing driftstream[worker] into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[worker]'
+	@touch $@
+
+$(VENV)/.fuzz: pyproject.toml | $(VENV)/.dev
+	@echo "installing driftstream[fuzz] into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	@touch $@

@@ -2,8 +2,8 @@
 
     python -m tests.hostile.atheris_decode FOLDER [libFuzzer's options, such as -max_total_time=60]
 
-FOLDER is the corpus: it is filled with one record of each kind first, and grows. The first byte of
-an input chooses topic and headers, the rest is the record's value. A finding is any exception, a
+FOLDER is the corpus: it is filled with one record of each kind first, and grows. A file in its
+place, such as one that was found, is run by itself. The first byte of an input chooses topic and headers, the rest is the record's value. A finding is any exception, a
 record that ends in no place or in two, and more memory than `-rss_limit_mb`.
 """
 
@@ -51,7 +51,8 @@ def main(arguments: list[str]) -> None:
             assert not set(rows) & set(refused), "a row is in two places"
             assert -1 not in refused or not rows, "a refused record has rows"
 
-    fill(Path(arguments[0]))
+    if not Path(arguments[0]).is_file():
+        fill(Path(arguments[0]))
     atheris.Setup([sys.argv[0], *arguments], one)
     atheris.Fuzz()
 
