@@ -131,6 +131,18 @@ class Ground:
         """Whether detect has committed all partials up to these ends."""
         return bool(told) and self._behind("detect", told) == 0
 
+    def lags(self) -> str:
+        """Which partitions aren't read to their ends, in words."""
+        told = []
+        for agent, topics in (("observe", SOURCES), ("detect", ("partials",))):
+            committed, ends = self._committed(agent, topics), self.ends(topics)
+            told += [
+                f"{name.removeprefix(self.prefix)}/{place} {end - committed.get((name, place), 0)}"
+                for (name, place), end in sorted(ends.items())
+                if end != committed.get((name, place), 0)
+            ]
+        return f"behind: {', '.join(told) or 'nothing'}"
+
     def ends(self, topics: Sequence[str]) -> Mapping[Partition, int]:
         """The topics' stable ends; empty while nobody answers."""
         try:

@@ -122,7 +122,8 @@ class Run:
         try:
             self.until(settled, "the last windows", _DIGEST_SECONDS)
         except CaseError as failed:
-            raise CaseError(f"{failed}; missing: {self.ground.missing(digest)}") from failed
+            missing = self.ground.missing(digest)
+            raise CaseError(f"{failed}; missing {missing}; {self.ground.lags()}") from failed
         told = self.ground.partials()
         self.until(lambda: self.ground.detected(told), "the last partials")
         failed_to_leave = self.workers.stop()
