@@ -50,7 +50,7 @@ class Replaying:
             ),
             lambda: time.monotonic() - self._answered > _SILENT_SECONDS,
             lambda: None,
-            Rights(ours.login, admin, group),
+            Rights(ours.login, admin, group, ()),
         )
         self._held: list[Original] = []
         self._bytes = 0
