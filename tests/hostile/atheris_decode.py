@@ -3,8 +3,9 @@
     python -m tests.hostile.atheris_decode FOLDER [libFuzzer's options, such as -max_total_time=60]
 
 FOLDER is the corpus: it is filled with one record of each kind first, and grows. A file in its
-place, such as one that was found, is run by itself. The first byte of an input chooses topic and headers, the rest is the record's value. A finding is any exception, a
-record that ends in no place or in two, and more memory than `-rss_limit_mb`.
+place, such as one that was found, is run by itself. The first byte of an input chooses topic and
+headers, the rest is the record's value. A finding is any exception, a record that ends in no place
+or in two, and more memory than `-rss_limit_mb`.
 """
 
 from __future__ import annotations
