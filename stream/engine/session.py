@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.broadcast import BroadcastReader
@@ -73,8 +73,7 @@ class Session:
         )
         self._broadcasts = None
         if topology.broadcasts:
-            reader, login = connection.reader(), connection.login
-            self._broadcasts = BroadcastReader(reader, admin, topology.broadcasts, login)
+            self._broadcasts = BroadcastReader(connection, admin, topology.broadcasts)
         instance = settings.instance_id and f"{settings.instance_id}-{agent.name}"
         self._consumer = connection.group_consumer(
             group, settings.session_timeout_ms, instance, settings.start_from
@@ -187,8 +186,7 @@ class Session:
             self.pace.ticked()
             return False
         self._record(told, moved)
-        offsets = self._intake.offsets(tasks)
-        self._transaction.commit(offsets, self._consumer.consumer_group_metadata())
+        self._transaction.commit(self._offsets(), self._consumer.consumer_group_metadata())
         self._intake.recorded[:] = self._intake.positions
         self._said.clear()
         seconds = time.monotonic() - started
@@ -206,6 +204,9 @@ class Session:
             self._transaction.produce(changelog, change.key, change.value, change.task)
         for task in moved:
             self._transaction.produce(changelog, POSITIONS, self._intake.record(task), task)
+
+    def _offsets(self) -> list[TopicPartition]:
+        return self._intake.offsets(self._assignment.tasks)
 
     def _settle(self) -> bool:
         """Commits before a revocation; aborts where that fails, and says so."""

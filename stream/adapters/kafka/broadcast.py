@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream.access import Login
 from stream.adapters.kafka.asking import is_passing, read_error
+from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.codes import END
 from stream.adapters.kafka.offsets import Partition, ends
 from stream.core.errors import BrokerError
@@ -30,19 +31,19 @@ _PATIENCE_SECONDS = 15.0
 class BroadcastReader:
     """Reads topics whole; `topics` maps a topic's name to its number of partitions.
 
-    The consumer (`Connection.reader`) becomes the reader's own; `login` is for what is said of it.
+    It has a consumer of its own, from `connection`.
     """
 
     def __init__(
-        self, consumer: Consumer, admin: AdminClient, topics: Mapping[str, int], login: Login
+        self, connection: Connection, admin: AdminClient, topics: Mapping[str, int]
     ) -> None:
-        self._consumer = consumer
-        self._login = login
+        self._consumer = connection.reader()
+        self._login = connection.login
         self._admin = admin
         self._positions: dict[Partition, int] = {
             (topic, number): 0 for topic, count in topics.items() for number in range(count)
         }
-        consumer.assign([TopicPartition(*one, 0) for one in self._positions])
+        self._consumer.assign([TopicPartition(*one, 0) for one in self._positions])
 
     def news(self) -> list[Message]:
         """The committed records since the last call, up to the topics' ends as of now.
