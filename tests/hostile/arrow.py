@@ -96,7 +96,7 @@ def _indices(number: int, now_ms: int) -> Case:
 def _cut(number: int, now_ms: int) -> Case:
     whole = _stream(_columns(number, now_ms))
     end = len(whole) - 9 - (number * 37) % (len(whole) - 300)  # behind the end is only a mark
-    return refused(Reason.MALFORMED, whole[:end], number, BATCH)
+    return refused(Reason.MALFORMED, whole[: end | 1], number, BATCH)  # never between messages
 
 
 def _flipped(number: int, now_ms: int) -> Case:
