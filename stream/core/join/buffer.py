@@ -210,7 +210,7 @@ class JoinBuffer:
     def _settle(self, labels: LabelColumns, who: Int64s, slots: Slots, tally: Tally) -> Outcomes:
         rows = self._pending.arena.rows
         good = self._cohorts.reads(
-            rows["cohort"][slots], labels.form.take(who), labels.bits.take(who)
+            lambda: rows["cohort"][slots], labels.form.take(who), labels.bits.take(who)
         )
         settled = settle(rows, labels, Pairs(who, slots, good), self._rules.pane_ms, tally)
         self._pending.touch(settled.written)

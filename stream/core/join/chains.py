@@ -1,7 +1,9 @@
 """Rows by id, in chains: the compiled loops that hang rows in, look them up and take them out.
 
-A table's rows lie in an arena; those of one cell form a chain through their field `next`, and
+A table's rows lie in an arena; those of one cell form a chain through their links, and
 `Chains.heads` holds the first of each. Which cells there are is the business of `index`.
+The memory of millions of rows is far away. So a step is done for all ids of a block before the
+next one: the machine then waits for many places of its memory at once, not for each.
 """
 
 from __future__ import annotations
@@ -19,25 +21,28 @@ from stream.core.records import Int64s
 __all__ = ["NONE", "find", "hang", "hold", "keep", "match", "split", "unhang"]
 
 _Int32s = npt.NDArray[np.int32]
-_Bytes = npt.NDArray[np.uint8]
 
 NONE = np.uint32(0xFFFF_FFFF)
 _BLOCK = 128  # ids whose chains are followed together
 _STEPS = 4
-_HALF = np.uint64(32)
-_MIX, _STIR = np.uint64(0x9E37_79B9_7F4A_7C15), np.uint64(0xD6E8_FEB8_6659_FD93)
+_MIX, _STIR, _HALF = map(np.uint64, (0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93, 32))
 
 
 @compiled
-def _cell(first: np.uint64, second: np.uint64, size: int, bits: int) -> np.int64:
-    """The cell of an id: 31 well-mixed bits, of which the table uses what it has cells for."""
+def _hash(first: np.uint64, second: np.uint64) -> np.int64:
+    """31 well-mixed bits of an id."""
     mixed = first * _MIX
     mixed ^= mixed >> _HALF
     mixed += second
     mixed *= _STIR
     mixed ^= mixed >> _HALF
     mixed *= _STIR
-    hashed = np.int64(mixed >> np.uint64(33))
+    return np.int64(mixed >> np.uint64(33))
+
+
+@compiled
+def _cell(hashed: np.int64, size: int, bits: int) -> np.int64:
+    """Where a hash belongs: a table uses the bits that it has cells for."""
     low = hashed & ((2 << bits) - 1)
     return low if low < size else low & ((1 << bits) - 1)
 
@@ -53,56 +58,68 @@ def _is(row: Any, first: np.uint64, second: np.uint64) -> bool:
 
 
 @compiled
-def _walk(rows: Rows, at: Slots) -> None:
-    """Walks down chains from the slots `at`, so that their rows are near then.
-
-    A step is taken in all of them before the next one: the machine waits for many rows of its
-    memory at once, not for each.
-    """
+def _walk(links: Rows, at: Slots) -> None:
+    """Walks down chains from the slots `at`, so that their links are near then."""
     for _ in range(_STEPS):
         for j in range(len(at)):
             if at[j] != NONE:
-                at[j] = rows[at[j]]["next"]
+                at[j] = links[at[j]]["next"]
 
 
 @compiled
-def _reach(table: Chains, ids: Ids, start: int, cells: Slots, at: Slots) -> int:
-    """Fills in the cells of some ids from `start` on, and walks down there; for how many."""
-    count = min(len(cells), len(ids) - start)
+def _reach(table: Chains, ids: Ids, start: int, hashes: Int64s, at: Slots) -> int:
+    """The hashes of some ids from `start` on, and the first slots with these; for how many."""
+    links, heads, size, bits = table.links, table.heads, table.size, table.bits
+    count = min(len(hashes), len(ids) - start)
     for j in range(count):
-        cells[j] = _cell(ids[start + j, 0], ids[start + j, 1], table.size, table.bits)
+        hashes[j] = _hash(ids[start + j, 0], ids[start + j, 1])
     for j in range(count):
-        at[j] = table.heads[cells[j]]
-    _walk(table.rows, at[:count])
+        at[j] = heads[_cell(hashes[j], size, bits)]
+    _walk(links, at[:count])
+    for j in range(count):
+        at[j] = _seek(links, heads[_cell(hashes[j], size, bits)], hashes[j])
     return count
+
+
+@compiled
+def _seek(links: Rows, slot: int, hashed: np.int64) -> np.int64:
+    """The first slot with a hash, from one on down its chain; NONE where there is none."""
+    while slot != NONE and links[slot]["hash"] != hashed:
+        slot = links[slot]["next"]
+    return np.int64(slot)
+
+
+@compiled
+def _hang(table: Chains, slot: int, hashed: np.int64) -> None:
+    cell = _cell(hashed, table.size, table.bits)
+    link = table.links[slot]
+    link["next"], link["hash"] = table.heads[cell], hashed
+    table.heads[cell] = slot
 
 
 @compiled
 def hang(table: Chains, slots: Slots) -> None:
     """Takes in rows that stand at these slots."""
-    rows, heads = table.rows, table.heads
     for slot in slots:
-        row = rows[slot]
-        cell = _cell(row["first"], row["second"], table.size, table.bits)
-        row["next"] = heads[cell]
-        heads[cell] = slot
+        row = table.rows[slot]
+        _hang(table, slot, _hash(row["first"], row["second"]))
 
 
 @compiled
 def unhang(table: Chains, slots: Slots) -> None:
     """Takes out rows that stand at these slots."""
-    rows, heads = table.rows, table.heads
+    links, heads = table.links, table.heads
     for slot in slots:
-        row = rows[slot]
-        cell = _cell(row["first"], row["second"], table.size, table.bits)
+        link = links[slot]
+        cell = _cell(link["hash"], table.size, table.bits)
         here = heads[cell]
         if here == slot:
-            heads[cell] = row["next"]
+            heads[cell] = link["next"]
             continue
         while here != NONE:
-            following = rows[here]["next"]
+            following = links[here]["next"]
             if following == slot:
-                rows[here]["next"] = row["next"]
+                links[here]["next"] = link["next"]
                 break
             here = following
 
@@ -110,8 +127,7 @@ def unhang(table: Chains, slots: Slots) -> None:
 @compiled
 def split(table: Chains, more: int) -> None:
     """Splits so many cells, none of a level that isn't whole: their rows hang where they belong."""
-    rows, heads = table.rows, table.heads
-    rows, heads, level = table.rows, table.heads, 1 << table.bits
+    links, heads, level = table.links, table.heads, 1 << table.bits
     at = np.empty(_BLOCK, dtype=np.int64)
     for new in range(table.size, table.size + more):
         old, ahead = new - level, (new - table.size) % _BLOCK
@@ -119,14 +135,14 @@ def split(table: Chains, more: int) -> None:
             count = min(_BLOCK, table.size + more - new)
             for j in range(count):
                 at[j] = heads[old + j]
-            _walk(rows, at[:count])
+            _walk(links, at[:count])
         slot = heads[old]
         heads[old] = heads[new] = NONE
         while slot != NONE:
-            row = rows[slot]
-            following = row["next"]
-            cell = _cell(row["first"], row["second"], new + 1, table.bits)
-            row["next"] = heads[cell]
+            link = links[slot]
+            following = link["next"]
+            cell = _cell(link["hash"], new + 1, table.bits)
+            link["next"] = heads[cell]
             heads[cell] = slot
             slot = following
 
@@ -139,22 +155,20 @@ def find(
 
     Returns where it stopped, since there was no room for an id's rows, and how many it found.
     """
-    rows, heads, owner = table.rows, table.heads, table.owner
-    cells, at = np.empty(_BLOCK, dtype=np.int64), np.empty(_BLOCK, dtype=np.int64)
+    rows, links, owner = table.rows, table.links, table.owner
+    hashes, at = np.empty(_BLOCK, dtype=np.int64), np.empty(_BLOCK, dtype=np.int64)
     count = 0
     for head in range(start, len(ids), _BLOCK):
-        for j in range(_reach(table, ids, head, cells, at)):
-            i, begin = head + j, count
-            first, second = ids[i, 0], ids[i, 1]
-            slot = np.int64(heads[cells[j]])
+        for j in range(_reach(table, ids, head, hashes, at)):
+            i, begin, slot = head + j, count, at[j]
             while slot != NONE:
-                row = rows[slot]
-                if _is(row, first, second) and owner[slot >> EXTENT_SHIFT] == task[i]:
+                mine = owner[slot >> EXTENT_SHIFT] == task[i]
+                if mine and _is(rows[slot], ids[i, 0], ids[i, 1]):
                     if count == len(who):
                         return i, begin
                     who[count], slots[count] = i, slot
                     count += 1
-                slot = np.int64(row["next"])
+                slot = _seek(links, links[slot]["next"], hashes[j])
     return len(ids), count
 
 
@@ -165,31 +179,32 @@ def keep(
     cohorts: CohortTable,
     spare: Spare,
     room: Int64s,
-    fate: _Bytes,
+    fate: npt.NDArray[np.uint8],
     kept: Slots,
 ) -> None:
-    """Keeps predictions that are new: the slot of each; `fate` is 1 for duplicates, 2 for unkept.
+    """Keeps new predictions: each one's slot; `fate` is 1 of duplicates, 2 where no room is left.
 
     `room` (T,) is how many more rows each task may keep.
     """
-    rows, heads, owner = table.rows, table.heads, table.owner
+    rows, links, heads, owner = table.rows, table.links, table.heads, table.owner
     tasks, ids, cohort, times_ms, code, value = new
     horizon_ms, keys = cohorts.horizon_ms, cohorts.key
     groups, following, free = spare.group, spare.next, spare.slots
-    cells, at = np.empty(_BLOCK, dtype=np.int64), np.empty(_BLOCK, dtype=np.int64)
+    hashes, at = np.empty(_BLOCK, dtype=np.int64), np.empty(_BLOCK, dtype=np.int64)
     for head in range(0, len(ids), _BLOCK):
-        for j in range(_reach(table, ids, head, cells, at)):
-            i, cell = head + j, cells[j]
+        for j in range(_reach(table, ids, head, hashes, at)):
+            i, hashed = head + j, hashes[j]
             first, second, task = ids[i, 0], ids[i, 1], tasks[i]
             key, time_ms = keys[cohort[i]], times_ms[i]
-            here = heads[cell]
+            # Not from `at` on: rows before this one may be new in its chain.
+            here = _seek(links, heads[_cell(hashed, table.size, table.bits)], hashed)
             while here != NONE:
                 row = rows[here]
-                if _is(row, first, second) and owner[here >> EXTENT_SHIFT] == task:
+                if owner[here >> EXTENT_SHIFT] == task and _is(row, first, second):
                     until_ms = _time_of(row) + horizon_ms[row["cohort"]]
                     if keys[row["cohort"]] == key and time_ms <= until_ms:
                         break
-                here = row["next"]
+                here = _seek(links, links[here]["next"], hashed)
             if here != NONE:
                 fate[i] = 1
                 continue
@@ -205,8 +220,16 @@ def keep(
             row["cohort"], row["code"], row["value"] = cohort[i], code[i], value[i]
             row["bits"] = row["delay_low"] = row["delay_high"] = row["state"] = 0
             row["time_low"], row["time_high"] = time_ms & 0xFFFF_FFFF, time_ms >> 32
-            row["next"] = heads[cell]
-            heads[cell] = slot
+            _hang(table, slot, hashed)
+
+
+@compiled
+def _meets(row: Any, labelled_ms: int, model: int, cohorts: CohortTable, early_ms: int) -> bool:
+    """Whether a label of this time that names this model, or none, is one for a prediction."""
+    time_ms, cohort = _time_of(row), row["cohort"]
+    if labelled_ms > time_ms + cohorts.horizon_ms[cohort] or time_ms > labelled_ms + early_ms:
+        return False
+    return bool(model < 0 or cohorts.name[cohort] == model)
 
 
 @compiled
@@ -220,31 +243,29 @@ def match(
     start: int,
 ) -> tuple[int, int]:
     """The predictions that labels from `start` on speak of (`match.match`); returns as `find`."""
-    rows, heads, owner = table.rows, table.heads, table.owner
+    rows, links, owner, key = table.rows, table.links, table.owner, cohorts.key
     task, ids, times_ms, model = labels.task, labels.ids, labels.time_ms, labels.model
-    horizon_ms, key, name = cohorts.horizon_ms, cohorts.key, cohorts.name
-    cells, at = np.empty(_BLOCK, dtype=np.int64), np.empty(_BLOCK, dtype=np.int64)
-    count = 0
+    hashes, at = np.empty(_BLOCK, dtype=np.int64), np.empty(_BLOCK, dtype=np.int64)
+    count, near = 0, np.empty(_BLOCK, dtype=np.uint64)
     for head in range(start, len(ids), _BLOCK):
-        for j in range(_reach(table, ids, head, cells, at)):
-            i, begin = head + j, count
-            first, second, labelled_ms = ids[i, 0], ids[i, 1], times_ms[i]
-            slot = np.int64(heads[cells[j]])
+        reached = _reach(table, ids, head, hashes, at)
+        for j in range(reached):  # so that the rows are near then
+            if at[j] != NONE:
+                near[j] = rows[at[j]]["first"] ^ rows[at[j]]["bits"]
+        for j in range(reached):
+            i, begin, slot = head + j, count, at[j]
             while slot != NONE:
                 here, row = slot, rows[slot]
-                slot = np.int64(row["next"])
-                if not _is(row, first, second) or owner[here >> EXTENT_SHIFT] != task[i]:
+                slot = _seek(links, links[here]["next"], hashes[j])
+                if owner[here >> EXTENT_SHIFT] != task[i] or not _is(row, ids[i, 0], ids[i, 1]):
                     continue
-                time_ms, cohort = _time_of(row), row["cohort"]
-                if labelled_ms > time_ms + horizon_ms[cohort] or time_ms > labelled_ms + early_ms:
-                    continue
-                if model[i] >= 0 and name[cohort] != model[i]:
+                if not _meets(row, times_ms[i], model[i], cohorts, early_ms):
                     continue
                 place = begin
-                while place < count and key[rows[slots[place]]["cohort"]] != key[cohort]:
+                while place < count and key[rows[slots[place]]["cohort"]] != key[row["cohort"]]:
                     place += 1
                 if place < count:
-                    if time_ms < _time_of(rows[slots[place]]):
+                    if _time_of(row) < _time_of(rows[slots[place]]):
                         slots[place] = here
                     continue
                 if count == len(who):
@@ -264,7 +285,7 @@ def hold(
     order: int,
 ) -> None:
     """Writes the labels of these numbers to slots, the first one as number `order`."""
-    rows, heads = table.rows, table.heads
+    rows = table.rows
     _, ids, time_ms, watermark_ms, form, bits, model, late, offset = labels
     for i in range(len(numbers)):
         label = numbers[i]
@@ -276,6 +297,4 @@ def hold(
         row["offset"], row["order"] = offset[label], order + i
         row["form"], row["late"] = form[label], late[label]
         row["matched"] = matched[label]
-        cell = _cell(first, second, table.size, table.bits)
-        row["next"] = heads[cell]
-        heads[cell] = slots[i]
+        _hang(table, slots[i], _hash(first, second))

@@ -19,7 +19,6 @@ __all__ = ["Chunk", "holds_states", "read_rows", "read_states", "write_rows", "w
 
 _FORMAT = b"\x02"
 _ROWS, _STATES = b"r", b"s"
-_UNWRITTEN = frozenset({"next", "unused"})  # of a process, or of nobody
 
 Extras = list[bytes | None] | None
 
@@ -126,7 +125,7 @@ def read_states(
 
 
 def _written(layout: np.dtype[Any]) -> list[str]:
-    return [name for name in layout.names or () if name not in _UNWRITTEN]
+    return list(layout.names or ())
 
 
 def _distinct(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -74,15 +74,18 @@ class CohortColumns:
 
     def reads(
         self,
-        cohort: npt.NDArray[np.int32],
+        cohorts: Callable[[], npt.NDArray[np.int32]],
         form: npt.NDArray[np.uint8],
         bits: npt.NDArray[np.uint64],
     ) -> npt.NDArray[np.bool_]:
-        """Whether each label (n,) can be one of its cohort's model (`LabelSpec.reads`)."""
+        """Whether each label (n,) can be one of its cohort's model (`LabelSpec.reads`).
+
+        The labels' cohorts are asked for only where it depends on them.
+        """
         if len(self._specs) == 1:
             return self._specs[0].reads(form, bits)
-        good = np.ones(len(cohort), dtype=np.bool_)
-        reading = self.reading.take(cohort)
+        good = np.ones(len(form), dtype=np.bool_)
+        reading = self.reading.take(cohorts())
         for number in np.flatnonzero(np.bincount(reading)).tolist():
             mine = np.flatnonzero(reading == number)
             good[mine] = self._specs[number].reads(form.take(mine), bits.take(mine))

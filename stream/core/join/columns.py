@@ -24,9 +24,16 @@ def _column(values: npt.NDArray[Any], dtype: type[np.generic]) -> Any:
 
 
 class Chains(NamedTuple):
-    """Rows by id (`index`): `owner` is an extent's task, `heads` the cells' first rows."""
+    """Rows by id (`index`), by their slots.
+
+    rows   the arena's
+    links  by slot, as rows are: small, so that what is not meant is passed over near by
+    owner  the extents' tasks
+    heads  the first slot of each cell's chain
+    """
 
     rows: Rows
+    links: Rows
     owner: _Int32s
     heads: npt.NDArray[np.uint32]
     size: int

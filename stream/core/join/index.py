@@ -2,7 +2,7 @@
 
 Linear hashing: W. Litwin, "Linear hashing: a new tool for file and table addressing", VLDB
 1980 (his buckets are called cells: here a bucket is a stretch of time). The table never stands
-still to be rebuilt, holds 4 bytes a row, and needs no tombstones.
+still to be rebuilt, holds 11 bytes a row, and needs no tombstones.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from stream.core.join.arena import Arena
 from stream.core.join.chains import NONE, find, hang, split, unhang
 from stream.core.join.columns import Chains
-from stream.core.join.layout import Ids, Slots
+from stream.core.join.layout import LINK, Ids, Rows, Slots
 from stream.core.records import Int64s
 
 __all__ = ["Index", "all_pairs"]
@@ -29,6 +29,7 @@ class Index:
 
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
+        self._links: Rows = np.zeros(0, dtype=LINK)
         self._heads = np.full(1 << _FIRST_BITS, NONE, dtype=np.uint32)
         self._bits = _FIRST_BITS
         self._size = 1 << _FIRST_BITS
@@ -36,13 +37,13 @@ class Index:
     @property
     def nbytes(self) -> int:
         """What the table holds, used or not."""
-        return self._heads.nbytes
+        return self._heads.nbytes + self._links.nbytes
 
     @property
     def chains(self) -> Chains:
         """What the compiled loops work on, until rows or room are added."""
         arena = self._arena
-        return Chains(arena.rows, arena.owner, self._heads, self._size, self._bits)
+        return Chains(arena.rows, self._links, arena.owner, self._heads, self._size, self._bits)
 
     def find(self, ids: Ids, task: npt.NDArray[np.int32]) -> tuple[Int64s, Slots]:
         """Every row that has one of the ids and is the same task's: the id's number, its slot."""
@@ -61,8 +62,10 @@ class Index:
         unhang(self.chains, slots)
 
     def make_room(self) -> None:
-        """Splits cells until there are as many as rows."""
-        wanted = self._arena.total()
+        """Links for all slots, and cells enough: three for four rows."""
+        if len(self._links) < len(self._arena.rows):
+            self._links.resize(len(self._arena.rows), refcheck=False)
+        wanted = self._arena.total() * 3 // 4
         if wanted > len(self._heads):
             held = len(self._heads)
             room = max(wanted, held + (held >> (1 if held < _SMALL else 4)))

@@ -1,4 +1,4 @@
-"""How a kept row lies in memory: fixed little-endian fields in whole 64-bit words."""
+"""How a kept row lies in memory: fixed little-endian fields, one behind the other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["EXTENT_SHIFT", "LONGEST_MS", "PENDING", "WAITING", "Ids", "Rows", "Slots"]
+__all__ = ["EXTENT_SHIFT", "LINK", "LONGEST_MS", "PENDING", "WAITING", "Ids", "Rows", "Slots"]
 
 Ids = npt.NDArray[np.uint64]  # (n, 2), `ids.ids_of`
 Rows = npt.NDArray[np.void]
@@ -16,21 +16,20 @@ Slots = npt.NDArray[np.int64]
 EXTENT_SHIFT = 7  # an extent is so many bits' rows; a bucket leaves half of one unused
 LONGEST_MS = (1 << 40) - 1  # of a delay, and so of a horizon: 34 years
 
-# A prediction. Times have 48 bits and delays 40, so that a row is seven words; what is looked at
-# to find one stands together. `state` is 0 before the first outcome, else 1 + the Form in force
-# (1: retracted); `delay` is the first outcome's, so that its time is `time + delay`.
+# A prediction. Times have 48 bits and delays 40. `state` is 0 before the first outcome, else 1 +
+# the Form in force (1: retracted); `delay` is the first outcome's, so that its time is
+# `time + delay`. Nothing is padded: millions of them are kept.
 PENDING: np.dtype[Any] = np.dtype(
     [
         ("first", "<u8"),
         ("second", "<u8"),
-        ("next", "<u4"),
         ("cohort", "<i4"),
         ("time_low", "<u4"),
         ("time_high", "<u2"),
         ("delay_high", "u1"),
         ("state", "u1"),
         ("delay_low", "<u4"),
-        ("code", "<i4"),
+        ("code", "<i2"),
         ("value", "<f8"),
         ("bits", "<u8"),
     ]
@@ -41,7 +40,6 @@ WAITING: np.dtype[Any] = np.dtype(
     [
         ("first", "<u8"),
         ("second", "<u8"),
-        ("next", "<u4"),
         ("model", "<i4"),
         ("time", "<i8"),
         ("watermark", "<i8"),
@@ -51,6 +49,8 @@ WAITING: np.dtype[Any] = np.dtype(
         ("form", "u1"),
         ("late", "u1"),
         ("matched", "u1"),
-        ("unused", "u1", 5),
     ]
 )
+
+# A row's place in its chain: the slot of the next row, and the hash of its own id.
+LINK: np.dtype[Any] = np.dtype([("next", "<u4"), ("hash", "<u4")])
