@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -39,7 +40,9 @@ def differences(wanted: Outcome, got: Outcome, *, moving: str = "") -> list[str]
         key=lambda what: (isinstance(what, str), str(what)),  # windows lead to incidents
     )
     if apart:
-        lines.append(f"{len(apart)} of {len({*ours, *theirs})} differ, the first:")
+        lines.append(f"{len(apart)} of {len({*ours, *theirs})} differ")
+        lines += _summed(apart, ours, theirs, wanted, got)
+        lines.append("the first:")
         lines += _told(apart[:_SHOWN], ours, theirs, wanted, got)
     return lines
 
@@ -76,6 +79,28 @@ def _told(
         yield f"  fields: {', '.join(_fields_apart(mine, other)) or 'key or headers alone'}"
         yield f"  undisturbed: {mine}"
         yield f"  disturbed:   {other}"
+
+
+def _summed(
+    apart: list[Window | str], ours: _Known, theirs: _Known, wanted: Outcome, got: Outcome
+) -> Iterator[str]:
+    """Of each model's windows that differ: how many, and the rows of all of them in both runs."""
+    count: Counter[str] = Counter()
+    rows: dict[str, Counter[str]] = {"undisturbed": Counter(), "disturbed": Counter()}
+    for run, known, bodies in (
+        ("undisturbed", ours, wanted.bodies([each.place for each in ours.values()])),
+        ("disturbed", theirs, got.bodies([each.place for each in theirs.values()])),
+    ):
+        for what, found in known.items():
+            if isinstance(what, Window):
+                name = f"{what.model}@{what.version} {what.kind} [{what.segment}]"
+                rows[run][name] += orjson.loads(bodies[found.place])["rows"]
+    for what in apart:
+        if isinstance(what, Window):
+            count[f"{what.model}@{what.version} {what.kind} [{what.segment}]"] += 1
+    for name, windows in sorted(count.items()):
+        told = ", ".join(f"{rows[run][name]} {run}" for run in rows)
+        yield f"  {name}: {windows} windows differ; rows of all: {told}"
 
 
 def _fields_apart(mine: str, other: str) -> list[str]:
