@@ -20,9 +20,7 @@ def kill_9(run: Run) -> None:
     run.start_all()
     seen = -1
     for turn in range(_KILLS):
-        run.reach(
-            (turn + run.random.random()) / (_KILLS + 4), since=seen
-        )  # the last well before the end
+        run.reach((turn + run.random.random()) / (_KILLS + 4), since=seen)
         seen = run.ground.observed()
         name = run.random.choice(run.workers.running())
         run.say(f"kill -9 {name} at {run.under_way('a kill')}")
