@@ -165,9 +165,7 @@ def run(
     """Feeds the queues, each in its order, interleaved in any way, in slices of any length.
 
     A commit is skipped with the chance `lazy`, and a crash follows a step with the chance
-    `crashes`. A partition's first label goes before its predictions: until there is one,
-    predictions are given up by their own watermark (DESIGN, Join), which is the one thing that
-    the order of topics may decide. The last record of each queue follows a commit of all others:
+    `crashes`. The last record of each queue follows a commit of all others:
     what a commit counts is told by the next step.
     """
     flow = Flow(deployment, queues, owners)
@@ -196,9 +194,6 @@ def _part(random: Random, flow: Flow, length: int) -> list[Source]:
         if not left:
             break
         chosen = favourite if favourite in left and random.random() < 0.7 else random.choice(left)
-        label = Source("labels", chosen.partition)
-        if label in left and flow.position[label] + ahead[label] == 0:
-            chosen = label
         ahead[chosen] += 1
         part.append(chosen)
     return part

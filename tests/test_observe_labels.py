@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -47,8 +48,8 @@ class _Pending(SilentObserveObserver):
         self.predictions = predictions
 
 
-def _agent(observer: _Pending) -> ObserveAgent:
-    agent = ObserveAgent(SETTINGS, observer=observer)
+def _agent(observer: _Pending, max_pending: int = 1_000_000) -> ObserveAgent:
+    agent = ObserveAgent(replace(SETTINGS, max_pending=max_pending), observer=observer)
     agent.hear([Broadcast("monitors", 0, START_MS, b"credit", encode_monitors((MONITOR,)))])
     agent.assign(0, {PREDICTIONS: 0, LABELS: 0}, {})
     return agent
@@ -93,9 +94,21 @@ def test_predictions_read_hours_before_the_first_label_are_joined(size: int) -> 
     assert _outcomes([LABELLED, *ahead]) == expected
 
 
-def test_without_any_labels_predictions_are_kept_for_their_horizon_alone() -> None:
+def test_a_first_label_long_after_its_partition_was_read_to_the_end_is_joined() -> None:
+    agent = _agent(_Pending())
+    agent.step(slice_of(PREDICTED, ends=((LABELS, 0),)), START_MS)
+    positions = {PREDICTIONS: ROWS, LABELS: 0}
+    for hours in range(48):
+        agent.commit(positions, START_MS + hours * HOUR_MS)
+    agent.step(slice_of(LABELLED), START_MS)
+    partials = partials_of(list(agent.commit({**positions, LABELS: ROWS}, START_MS).outputs))
+    groups = [group for partial in partials for group in partial.groups]
+    assert sum(group.rows for group in groups if group.kind is Kind.OUTCOME) == ROWS
+
+
+def test_without_any_labels_what_is_past_goes_when_room_gets_short() -> None:
     observer = _Pending()
-    agent = _agent(observer)
+    agent = _agent(observer, max_pending=ROWS)
     agent.step(slice_of(PREDICTED), START_MS)
     agent.commit({PREDICTIONS: ROWS, LABELS: 0}, START_MS)
     assert observer.predictions == ROWS  # labels may be there: they have not been read

@@ -26,6 +26,7 @@ class Disturbance:
     `held` are topics that `act` releases itself; `brokers` how many the case needs. `appended`
     topics have the broker's timestamps, so that silence is told from what was there before.
     `moving` says of which kind windows must record moved rows; those aren't compared.
+    `braked` workers take their time until `act` is over.
     """
 
     act: Callable[[Run], None]
@@ -34,6 +35,7 @@ class Disturbance:
     brokers: int = 1
     appended: bool = False
     moving: str = ""
+    braked: bool = False
 
 
 def _nothing(run: Run) -> None:
@@ -42,21 +44,35 @@ def _nothing(run: Run) -> None:
 
 DISTURBANCES: Mapping[str, Disturbance] = {
     "undisturbed": Disturbance(_nothing, "nothing is done"),
-    "kill-9": Disturbance(kill_9, "kill -9 of a random worker, ten times, each back at once"),
-    "sigterm": Disturbance(restart, "SIGTERM to a random worker, five times, each back at once"),
-    "scale": Disturbance(scale, "workers n → 3 → n (of three: 3 → 1 → 3) during the run"),
-    "broker-killed": Disturbance(broker_killed, "kill -9 of the broker and restart, twice"),
-    "one-of-three": Disturbance(
-        one_of_three_killed, "of three brokers one is killed and stays away", brokers=3
+    "kill-9": Disturbance(
+        kill_9, "kill -9 of a random worker, ten times, each back at once", braked=True
     ),
-    "zombie": Disturbance(zombie, "SIGSTOP of a worker until others have its tasks, SIGCONT"),
+    "sigterm": Disturbance(
+        restart, "SIGTERM to a random worker, five times, each back at once", braked=True
+    ),
+    "scale": Disturbance(
+        scale, "workers n → 3 → n (of three: 3 → 1 → 3) during the run", braked=True
+    ),
+    "broker-killed": Disturbance(
+        broker_killed, "kill -9 of the broker and restart, twice", braked=True
+    ),
+    "one-of-three": Disturbance(
+        one_of_three_killed, "of three brokers one is killed and stays away", brokers=3, braked=True
+    ),
+    "zombie": Disturbance(
+        zombie, "SIGSTOP of a worker until others have its tasks, SIGCONT", braked=True
+    ),
     "broker-stalled": Disturbance(
-        broker_stalled, "SIGSTOP of the broker for 2, 5 and 11 s: a changelog that stalls"
+        broker_stalled,
+        "SIGSTOP of the broker for 2, 5 and 11 s: a changelog that stalls",
+        braked=True,
     ),
     "before-commit": Disturbance(
-        before_the_commit, "workers die between their last produce and the commit"
+        before_the_commit, "workers die between their last produce and the commit", braked=True
     ),
-    "after-commit": Disturbance(after_the_commit, "workers die between a commit and the next poll"),
+    "after-commit": Disturbance(
+        after_the_commit, "workers die between a commit and the next poll", braked=True
+    ),
     "labels-late": Disturbance(
         hold_back("labels"),
         "labels come when everything else has been read, and is silent",

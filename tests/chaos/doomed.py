@@ -18,8 +18,8 @@ from typing import Any
 from confluent_kafka import TopicPartition
 
 from stream.engine.runner import Runner
-from stream.engine.session import Session
 from stream.engine.transaction import Transaction
+from tests.chaos.braked import BrakedSession
 from tests.chaos.run import Run
 from tests.chaos.workers import Life
 
@@ -107,7 +107,7 @@ def main(agent: str, point: str, number: int) -> None:
     """A worker, doomed."""
     from stream.cli.application import run
 
-    class DoomedSession(Session):
+    class DoomedSession(BrakedSession):
         def __init__(self, its_agent: Any, *rest: Any) -> None:
             super().__init__(its_agent, *rest)
             if its_agent.name == agent:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-import orjson
 from confluent_kafka import Consumer, IsolationLevel, KafkaException
 from confluent_kafka.admin import AdminClient
 
@@ -20,7 +19,7 @@ from stream.core.errors import BrokerError
 from stream.settings import Settings, load_settings
 from stream.topics import MAX_PARTIALS_PARTITIONS
 from stream.worker import AGENTS
-from stream.workload import Plan, Produced, Workload, workload
+from stream.workload import Plan, Workload, workload
 from stream.workload.records import SOURCES
 from tests.kafka_io import read_all
 
@@ -38,23 +37,12 @@ def made(plan: Plan) -> Workload:
     return workload(plan)
 
 
-def _first_labels(plan: Plan) -> list[Produced]:
-    """A label of nothing for each partition that has any."""
-    found = []
-    for place in plan.active:
-        body = {"prediction_id": f"first-{place}", "label": 1, "event_time_ms": plan.start_ms}
-        value = orjson.dumps(body)
-        found.append(Produced("labels", place, None, value, (), plan.start_ms, "json"))
-    return found
-
-
 @dataclass(slots=True)
 class Ground:
     """A workload's topics on some brokers under a prefix.
 
     `appended` topics are those that driftstream makes by itself, with the broker's timestamps;
-    others keep the workload's, which are long past. There each partition begins with a label:
-    before its first one a partition keeps predictions by their own time alone.
+    others keep the workload's, which are long past.
     """
 
     bootstrap_servers: str
@@ -97,7 +85,7 @@ class Ground:
     @property
     def total(self) -> int:
         """How many records the sources will hold."""
-        return len(made(self.plan).records) + (len(self.plan.active) if self.appended else 0)
+        return len(made(self.plan).records)
 
     def prepare(self, held: Sequence[str] = ()) -> None:
         """Makes the topics and fills them; those `held` stay empty until they are released."""
@@ -107,8 +95,6 @@ class Ground:
         else:
             make_topics(self.settings, self.plan)
         produce(self.producing, made(self.plan).setup)
-        if self.appended:
-            produce(self.producing, _first_labels(self.plan))
         self.release([topic for topic in SOURCES if topic not in held])
 
     def release(self, topics: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -132,12 +132,14 @@ class Matrix:
             kafka.stop()
 
     def _disturbed(self, run: Run, case: Case, reference: Outcome, result: Result) -> None:
-        DISTURBANCES[case.disturbance].act(run)
+        disturbance = DISTURBANCES[case.disturbance]
+        with run.braked() if disturbance.braked else nullcontext():
+            disturbance.act(run)
         digest = run.complete()
         result.digest, result.windows = digest.hex, len(digest.windows)
         result.incidents, result.moved = len(digest.incidents), len(digest.moved)
-        moving = DISTURBANCES[case.disturbance].moving
-        apart = differences(reference, Outcome(digest, run.ground.bodies), moving=moving)
+        outcome = Outcome(digest, run.ground.bodies)
+        apart = differences(reference, outcome, moving=disturbance.moving)
         result.failure = "\n".join(apart)
 
     @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -13,6 +14,7 @@ from random import Random
 from stream.adapters.kafka.local import LocalKafka
 from stream.cli.digest.canonical import Digest
 from stream.workload.plan import TIMES
+from tests.chaos.braked import BRAKE, BRAKED
 from tests.chaos.ground import Ground
 from tests.chaos.workers import ENDED_BY_KAFKA, WORKER, Life, Workers
 
@@ -21,6 +23,7 @@ __all__ = ["CaseError", "Run"]
 _LOOK_SECONDS = 0.1
 _SETTLE_SECONDS = 2.0 + float(TIMES["idle_after"].removesuffix("s"))
 _DIGEST_SECONDS = 1.5
+_BRAKED_SECONDS = 30.0  # what the work takes that is disturbed, at the least
 _LARGE = 1_000
 # Few records a fetch and topics side by side: with large slices too it takes a while to the end.
 _SLOWLY = {
@@ -53,17 +56,31 @@ class Run:
     journal: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     revive: Callable[[Life], bool] | None = None
+    brake: Path | None = None
     started: float = field(default_factory=time.monotonic)
 
     def say(self, what: str) -> None:
         """A line of the journal, with the time since the run began."""
         self.journal.append(f"{time.monotonic() - self.started:6.1f} s  {what}")
 
-    def start(self, name: str, command: Sequence[str] = WORKER) -> None:
+    @contextmanager
+    def braked(self) -> Iterator[None]:
+        """Within it workers take their time: however fast the machine, they are disturbed."""
+        self.brake = self.workers.folder / "brake"
+        pace = _BRAKED_SECONDS * self.count / self.ground.total
+        self.brake.write_text(f"{pace:.6f}", "ascii")
+        self.workers.environ[BRAKE] = str(self.brake)
+        try:
+            yield
+        finally:
+            self.brake.unlink()
+
+    def start(self, name: str, command: Sequence[str] = ()) -> None:
         """A worker; those of even numbers are static members of their groups."""
         static = int(name.removeprefix("w")) % 2 == 0
         slowly = _SLOWLY if self.slice_records >= _LARGE else {}
         settings = {"SLICE_RECORDS": str(self.slice_records), **slowly}
+        command = command or (BRAKED if self.brake else WORKER)
         self.workers.start(name, command, INSTANCE_ID=name if static else "", **settings)
 
     def start_all(self) -> None:

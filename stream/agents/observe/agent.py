@@ -276,11 +276,14 @@ class ObserveAgent:
     def _forget(self, joining: Joining, task: int, now_ms: int) -> None:
         """Forgets what nothing to come can meet, by the task's watermarks now.
 
-        Whether there are labels at all is known once their partition has been read to its end.
+        A partition's first label may be as old as it likes and be joined, so that before it
+        nothing is past. Where room gets short and no label is to be read, predictions go by
+        their own watermark: what is given up is bounded by `max_pending` alone, never by when
+        a label comes.
         """
         labels = Source(_LABELS, task)
         heard = self._watermarks.mark(labels).high_ms > 0
-        if heard or not self._silence.expected(labels, now_ms):
+        if heard or (joining.crowded(task) and not self._silence.expected(labels, now_ms)):
             joining.advance(
                 task,
                 self._watermarks.watermark_ms(Source(_PREDICTIONS, task)),
