@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
-from tests.decode_rows import NOW_MS
+from stream.core.records import Header, Slice, Wants
+from tests.decode_rows import NOW_MS, row, slice_of, text
+from tests.decode_served import serving
+from tests.hostile.avro import NAMED
 from tests.hostile.mixture import KINDS, LARGE, mixture
 from tests.hostile.outcome import decoded, expected, told
 
@@ -47,3 +52,33 @@ def test_a_record_that_would_grow_without_bound_takes_no_memory() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 50  # MB; each of its 4 million bytes would become 150 KB
+
+
+def test_what_is_remembered_of_rows_is_bounded_in_bytes() -> None:
+    decode = serving(wants=lambda _model: Wants())
+    tracemalloc.start()
+    try:
+        decode.decode(_large_ones(0))
+        before = tracemalloc.get_traced_memory()[0]
+        for first in range(20, 400, 20):
+            decode.decode(_large_ones(first))
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 25_000_000, "of 76 MB of texts and 22 MB of schemas, all different"
+
+
+def _large_ones(first: int) -> Slice:
+    """Predictions of long texts, and rows with schemas of their own in their headers."""
+    values: list[bytes] = []
+    headers: list[list[Header]] = []
+    for number in range(first, first + 20):
+        values.append(text(row(prediction=str(number).ljust(200_000, "x"))))
+        headers.append([])
+        fields = [{"name": name, "type": "string"} for name in ("prediction_id", "model")]
+        fields += [{"name": f"f{number}_{i}", "type": "null"} for i in range(1_500)]
+        fields.append({"name": "event_time_ms", "type": "long"})
+        schema = json.dumps({"type": "record", "name": "R", "fields": fields}).encode()
+        values.append(b"x")
+        headers.append([NAMED[0], ("schema", schema)])
+    return slice_of(values, headers=headers)

@@ -150,7 +150,7 @@ def _parsed(metadata: bytes) -> _Message:
     return _Message(kind, body, rows, packed)
 
 
-_kept = lru_cache(maxsize=1_024)(_parsed)  # a producer's messages are alike but for their bodies
+_kept = lru_cache(maxsize=256)(_parsed)  # a producer's messages are alike but for their bodies
 
 
 def _header(metadata: bytes, table: int, slot: int) -> int:

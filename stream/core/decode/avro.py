@@ -28,6 +28,7 @@ _R = TypeVar("_R")
 
 _FRAME: Final = 5
 _MAX_SCHEMAS: Final = 256
+_MAX_TEXT_BYTES: Final = 1 << 20  # of all schemas in headers that are kept; parsed, they are larger
 _MAX_MEMORY: Final = 512 << 20  # that one row may ask for, where its schema lets bytes grow much
 _OWN: Final = {"predictions": "prediction", "features": "feature_row", "labels": "label"}
 
@@ -62,7 +63,7 @@ class _AvroEnvelope(Envelope, gc=False):
 
 
 class AvroReader(Generic[_R]):
-    """Reads Avro rows; keeps the last schemas that it has checked (at most 256).
+    """Reads Avro rows; keeps the last schemas that it has checked (at most 256, or 1 MB of text).
 
     A schema must have the fields `needed`; `convert` makes the row of a record's fields or
     raises RefusedError.
@@ -84,6 +85,7 @@ class AvroReader(Generic[_R]):
         self._needed = needed
         self._convert = convert
         self._checked: OrderedDict[bytes | int | str, RowSchema | Refusal] = OrderedDict()
+        self._text_bytes = 0
 
     def read(self, value: bytes, headers: Sequence[Header] | None, topic: str) -> _R | Refusal:
         """The row, or why it is refused. Raises BrokerError."""
@@ -131,8 +133,10 @@ class AvroReader(Generic[_R]):
             except RefusedError as error:
                 known = error.refusal
             self._checked[key] = known
-            if len(self._checked) > _MAX_SCHEMAS:
-                self._checked.popitem(last=False)
+            self._text_bytes += _text_bytes(key)
+            while len(self._checked) > _MAX_SCHEMAS or self._text_bytes > _MAX_TEXT_BYTES:
+                oldest, _ = self._checked.popitem(last=False)
+                self._text_bytes -= _text_bytes(oldest)
         else:
             self._checked.move_to_end(key)
         if isinstance(known, Refusal):
@@ -156,6 +160,10 @@ class AvroReader(Generic[_R]):
             Reason.SCHEMA_UNKNOWN,
             f"header schema: {name[:60]!r} is neither JSON nor one of {', '.join(self._own)}",
         )
+
+
+def _text_bytes(key: bytes | int | str) -> int:
+    return len(key) if isinstance(key, bytes) else 0
 
 
 def convert_row(record: dict[str, Any], max_features: int) -> Envelope:

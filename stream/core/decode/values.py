@@ -17,13 +17,14 @@ from stream.core.records import Scalar
 __all__ = ["Bits", "Values", "bits_of_numbers", "nan_as_null", "not_finite", "texts_of"]
 
 _MAX_KEPT: Final = 1 << 16
+_MAX_KEPT_LENGTH: Final = 256  # of a text; a longer one is no class, and is read anew each time
 _EXACT: Final = float(1 << 53)
 
 Bits = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64]]
 
 
 class Values:
-    """Turns scalars into form and bits; remembers the texts it saw (at most 65,536)."""
+    """Turns scalars into form and bits; remembers the short texts it saw (at most 65,536)."""
 
     def __init__(self) -> None:
         self._forms = _Forms()
@@ -54,7 +55,7 @@ class _Texts(dict[Scalar, int]):
 
     def __missing__(self, value: Scalar) -> int:
         bits = _label_bits(value)[1]
-        if type(value) is str:
+        if type(value) is str and len(value) <= _MAX_KEPT_LENGTH:
             self[value] = bits
         return bits
 
@@ -62,7 +63,7 @@ class _Texts(dict[Scalar, int]):
 class _Forms(dict[Scalar, int]):
     def __missing__(self, value: Scalar) -> int:
         form = _label_bits(value)[0]
-        if type(value) is str:
+        if type(value) is str and len(value) <= _MAX_KEPT_LENGTH:
             self[value] = form
         return form
 
