@@ -60,12 +60,12 @@ def test_what_is_remembered_of_rows_is_bounded_in_bytes() -> None:
     try:
         decode.decode(_large_ones(0))
         before = tracemalloc.get_traced_memory()[0]
-        for first in range(20, 400, 20):
+        for first in range(20, 200, 20):
             decode.decode(_large_ones(first))
         grown = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert grown < 25_000_000, "of 76 MB of texts and 22 MB of schemas, all different"
+    assert grown < 15_000_000, "of 36 MB of texts and 10 MB of schemas, all different"
 
 
 def _large_ones(first: int) -> Slice:
