@@ -252,7 +252,11 @@ def test_wrong_columns_are_named_and_nothing_is_buffered(
     wire: Format, columns: dict[str, Any], said: str
 ) -> None:
     each = PredictionLogger(
-        model="m", bootstrap_servers="127.0.0.1:1", format=wire, exit_seconds=0.0
+        model="m",
+        bootstrap_servers="127.0.0.1:1",
+        format=wire,
+        on_error="raise",
+        exit_seconds=0.0,
     )
     with pytest.raises(SchemaError, match=said):
         each.log_columns(**columns)
