@@ -68,7 +68,7 @@ def test_a_commit_writes_what_changed_and_not_the_state() -> None:
     run = Run(_RULES, 1)
     run.predictions([(i, _prediction(i, i)) for i in range(20_000)])
     whole = run.commit()
-    assert 50 * 20_000 < whole < 56 * 20_000
+    assert 28 * 20_000 < whole < 32 * 20_000  # what is the same of all is written once
     assert run.commit() == 0
     run.labels([_label(7, 1, 1, 1)])
     run.predictions([(20_000, _prediction(20_001, 5))])
@@ -156,7 +156,7 @@ def test_records_of_another_format_are_refused() -> None:
     log = run.changelog[0]
     key = next(key for key in log if key.startswith(b"join/p/"))
     log[key] = b"\x07" + log[key][1:]
-    with pytest.raises(StateError, match="format 07, this release reads 02"):
+    with pytest.raises(StateError, match="format 07, this release reads 03"):
         run.restart()
 
 

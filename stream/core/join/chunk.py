@@ -1,8 +1,11 @@
-"""Rows as bytes: format and kind, the length of a JSON header, the header, then the columns."""
+"""Rows as bytes: format and kind, the length of a JSON header, the header, then the columns.
+
+Of a column whose values are all the same, named by the header, one is written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -17,7 +20,7 @@ from stream.core.records import Int64s
 
 __all__ = ["Chunk", "holds_states", "read_rows", "read_states", "write_rows", "write_states"]
 
-_FORMAT = b"\x02"
+_FORMAT = b"\x03"
 _ROWS, _STATES = b"r", b"s"
 
 Extras = list[bytes | None] | None
@@ -53,13 +56,13 @@ def write_rows(
     for stop in cuts:
         rows = chunk.rows[start:stop]
         numbers, index = _distinct(rows[named])
-        columns: list[bytes | memoryview] = [
-            _bytes(index if name == named else rows[name]) for name in _written(rows.dtype)
-        ]
+        written = {name: rows[name] for name in _written(rows.dtype)}
+        same, columns = _told_once({**written, named: index})
         header = {
             "start": chunk.start + start,
             "level": chunk.level,
             "rows": stop - start,
+            "same": same,
             "names": texts(numbers.tolist()),
             "extras": chunk.extras is not None,
         }
@@ -83,7 +86,7 @@ def read_rows(
     """Reads one record of `write_rows`; StateError for what it isn't."""
     header, at = _header(value)
     rows = np.zeros(header["rows"], dtype=layout)
-    at = _fill(rows, value, at, _written(layout))
+    at = _fill(rows, value, at, _written(layout), header["same"])
     if len(rows):
         rows[named] = np.array(numbers(header["names"]), dtype=np.int32).take(rows[named])
     extras: Extras = None
@@ -104,10 +107,10 @@ def write_states(
     for start in range(0, len(rows), most):
         part = slice(start, start + most)
         ends, which = np.unique(ends_ms[part], return_inverse=True)
-        columns = [which.astype("<i4"), ordinals[part].astype("<u4")]
-        columns += [rows[part][name] for name in fields]
-        header = {"rows": len(ordinals[part]), "ends": ends.tolist()}
-        records.append(_frame(_STATES, header, [_bytes(column) for column in columns]))
+        places = [_bytes(which.astype("<i4")), _bytes(ordinals[part].astype("<u4"))]
+        same, columns = _told_once({name: rows[part][name] for name in fields})
+        header = {"rows": len(ordinals[part]), "same": same, "ends": ends.tolist()}
+        records.append(_frame(_STATES, header, [*places, *columns]))
     return records
 
 
@@ -120,7 +123,7 @@ def read_states(
     which = np.frombuffer(value, "<i4", count, at)
     ordinals = np.frombuffer(value, "<u4", count, at + 4 * count).astype(np.int64)
     rows = np.zeros(count, dtype=layout)
-    _fill(rows, value, at + 8 * count, fields)
+    _fill(rows, value, at + 8 * count, fields, header["same"])
     return np.array(header["ends"], dtype=np.int64).take(which), ordinals, rows
 
 
@@ -145,6 +148,15 @@ def _width(layout: np.dtype[Any], names: Sequence[str]) -> int:
 
 def _bytes(column: npt.NDArray[Any]) -> memoryview:
     return np.ascontiguousarray(column).data
+
+
+def _told_once(
+    columns: Mapping[str, npt.NDArray[Any]],
+) -> tuple[list[str], list[bytes | memoryview]]:
+    """The names of columns with one value alone; all columns' bytes, of those the one value's."""
+    same = [name for name, column in columns.items() if (column == column[0]).all()]
+    told = {name: column[:1] if name in same else column for name, column in columns.items()}
+    return same, [_bytes(column) for column in told.values()]
 
 
 def _cuts(sizes: Sequence[int], at_most: int) -> list[int]:
@@ -174,13 +186,10 @@ def _header(value: bytes) -> tuple[dict[str, Any], int]:
     return header, at
 
 
-def _fill(rows: Rows, value: bytes, at: int, names: Sequence[str]) -> int:
+def _fill(rows: Rows, value: bytes, at: int, names: Sequence[str], same: Collection[str]) -> int:
     """Sets the fields from columns that start at a byte; where they end."""
     for name in names:
-        field = rows.dtype[name]
-        base, shape = field.subdtype or (field, ())
-        items = len(rows) * int(np.prod(shape, dtype=int))
-        column = np.frombuffer(value, base, items, at)
-        rows[name] = column.reshape(len(rows), *shape)
-        at += len(rows) * field.itemsize
+        items = 1 if name in same else len(rows)
+        rows[name] = np.frombuffer(value, rows.dtype[name], items, at)
+        at += items * rows.dtype[name].itemsize
     return at
