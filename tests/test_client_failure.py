@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -16,6 +17,7 @@ from tests.client_rows import rows_of
 from tests.conftest import Kafka, OwnKafka
 from tests.kafka_io import create_topic, read_all
 
+OUTAGE_SECONDS = 6.0
 SLOW_MACHINE_SECONDS = 2.0
 QUICK = {"reconnect.backoff.max.ms": 500}
 
@@ -130,6 +132,55 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline
         pause.wait(0.02)
+
+
+def test_rows_of_many_threads_while_the_broker_is_lost_arrive_once(
+    own_kafka: OwnKafka, unique: str
+) -> None:
+    broker = own_kafka()
+    servers = broker.bootstrap_servers
+    create_topic(servers, f"{unique}predictions", 3)
+    create_topic(servers, f"{unique}labels", 3)
+    predictions = PredictionLogger(
+        model="m", bootstrap_servers=servers, topic_prefix=unique, kafka=QUICK
+    )
+    labels = LabelLogger(
+        bootstrap_servers=servers, topic_prefix=unique, format="arrow", kafka=QUICK
+    )
+    done = threading.Event()
+    slowest, logged = [0.0] * 16, [0] * 16
+
+    def work(number: int) -> None:
+        while not done.wait(0.005):
+            name = f"{number}-{logged[number]}"
+            begun = time.monotonic()
+            predictions.log(features={"x": 1.0}, prediction_id=name)
+            labels.log(name, True)
+            slowest[number] = max(slowest[number], time.monotonic() - begun)
+            logged[number] += 1
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: predictions.counters.delivered > 100)
+        broker.kill()
+        back = time.monotonic() + OUTAGE_SECONDS
+        wait_until(lambda: time.monotonic() > back)
+        broker.restart()
+        before = predictions.counters.delivered
+        wait_until(lambda: predictions.counters.delivered > before)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(10)
+    expected = Counter(f"{number}-{row}" for number in range(16) for row in range(logged[number]))
+    for logger, topic in ((predictions, "predictions"), (labels, "labels")):
+        assert logger.flush(60), logger.counters
+        assert logger.counters == (expected.total(), 0, 0, 0, 0)
+        logger.close(10)
+        assert Counter(ids(servers, f"{unique}{topic}")) == expected
+    assert max(slowest) < SLOW_MACHINE_SECONDS
 
 
 def test_rows_of_a_missing_topic_fail_in_time_and_later_ones_arrive(

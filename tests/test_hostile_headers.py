@@ -17,11 +17,12 @@ from tests.kafka_io import Record, create_topic, produce_all
 
 
 def _put_odd(kafka: Kafka, topic: str) -> None:
-    """A record with a header of an odd name, between two plain ones."""
+    """A record with a header of an odd name, behind, between and before plain ones."""
+    command = [sys.executable, "-m", "tests.hostile.odd_header", kafka.bootstrap_servers, topic]
+    subprocess.run([*command, "0", "0"], check=True, timeout=60)
     produce_all(kafka.bootstrap_servers, topic, [Record(b"1", headers=(("a", b"x"),))])
-    command = [sys.executable, "-m", "tests.hostile.odd_header"]
-    subprocess.run([*command, kafka.bootstrap_servers, topic, "0", "2"], check=True, timeout=60)
-    produce_all(kafka.bootstrap_servers, topic, [Record(b"3", headers=(("b", b""),))])
+    subprocess.run([*command, "0", "2"], check=True, timeout=60)
+    produce_all(kafka.bootstrap_servers, topic, [Record(b"3", headers=(("b", b""),)), Record(b"4")])
 
 
 def _fail(_message: Message, error: KafkaError) -> None:
@@ -38,13 +39,13 @@ def test_a_record_with_unreadable_headers_is_read_without_any(kafka: Kafka, uniq
     consumer = Consumer(settings)
     try:
         consumer.assign([TopicPartition(topic, 0, 0)])
-        messages = consumer.consume(3, 30)
+        messages = consumer.consume(5, 30)
         slice_ = intake.slice(messages, _fail)
     finally:
         consumer.close()
     assert slice_.sources == (Source("predictions", 0),)
-    assert list(slice_.values) == [b"1", b"2", b"3"]
-    assert slice_.headers == [[("a", b"x")], None, [("b", b"")]]
+    assert list(slice_.values) == [b"0", b"1", b"2", b"3", b"4"]
+    assert slice_.headers == [None, [("a", b"x")], None, [("b", b"")], None]
 
 
 def test_commands_and_subscribers_pass_such_a_record_over(
@@ -62,4 +63,4 @@ def test_commands_and_subscribers_pass_such_a_record_over(
         bootstrap_servers=kafka.bootstrap_servers, topic_prefix=unique, from_beginning=True
     ) as subscriber:
         assert subscriber.poll(5) is None
-        assert subscriber.counters.skipped == 3
+        assert subscriber.counters.skipped == 5

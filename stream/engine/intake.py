@@ -11,8 +11,8 @@ import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from stream.adapters.kafka.codes import END
-from stream.adapters.kafka.headers import UNREADABLE, headers_of
-from stream.core.records import Header, Int64s, Slice, Source
+from stream.adapters.kafka.headers import headers_each
+from stream.core.records import Int64s, Slice, Source
 from stream.engine.agent import Broadcast
 
 __all__ = ["Intake", "broadcast"]
@@ -161,7 +161,7 @@ class Intake:
             offset=offset,
             timestamp_ms=np.fromiter(times, np.int64, len(messages)),
             values=list(map(Message.value, messages)),
-            headers=_headers(messages),
+            headers=headers_each(messages),
             key=key,
             ends=ends,
         )
@@ -205,16 +205,6 @@ class Intake:
         if some:
             mean = sum(map(len, some)) / len(some)
             self.record_bytes = max(mean, 0.8 * self.record_bytes + 0.2 * mean)
-
-
-def _headers(messages: Sequence[Message]) -> list[Sequence[Header] | None] | None:
-    """The records' headers, None where none has any."""
-    try:
-        if not any(map(Message.headers, messages)):
-            return None
-    except UNREADABLE:
-        pass  # there are some, and some that no one can read
-    return [headers_of(message) or None for message in messages]
 
 
 def broadcast(message: Message, prefix: str) -> Broadcast:
