@@ -25,7 +25,7 @@ from tests.chaos.workers import Life
 
 __all__ = ["after_the_commit", "before_the_commit"]
 
-_DEATHS = 6
+_DEATHS = 4  # each agent at each point
 _log = logging.getLogger("tests.chaos")
 
 

@@ -21,7 +21,7 @@ from tests.chaos.workers import ENDED_BY_KAFKA, WORKER, Life, Workers
 __all__ = ["CaseError", "Run"]
 
 _LOOK_SECONDS = 0.1
-_SETTLE_SECONDS = 2.0 + float(TIMES["idle_after"].removesuffix("s"))
+_SETTLE_SECONDS = float(TIMES["idle_after"].removesuffix("s"))
 _DIGEST_SECONDS = 1.5
 _BRAKED_SECONDS = 30.0  # what the work takes that is disturbed, at the least
 _LARGE = 1_000
