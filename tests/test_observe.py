@@ -146,9 +146,19 @@ def test_silence_is_claimed_where_commits_are_as_rare_as_idle_after(idle_after_m
     source = Source("predictions", 0)
     silence.watch([source])
     silence.claims({source: 7}, NOW)
-    silence.ended([source])
+    silence.ended([source], NOW)
     found = [silence.claims({source: 7}, NOW + 1_000 * second) for second in (1, 2, 3)]
     assert found[0] == () and found[-1][0].position == 7
+
+
+def test_an_end_that_is_told_after_an_outage_begins_a_silence() -> None:
+    silence, source = Silence(5_000, 900_000), Source("predictions", 0)
+    silence.watch([source])
+    silence.heard([source], NOW)
+    outage = [silence.claims({source: 7}, NOW + 1_000 * second) for second in range(60)]
+    silence.ended([source], NOW + 60_000)
+    after = [silence.claims({source: 7}, NOW + 60_000 + 1_000 * second) for second in range(7)]
+    assert not any(outage) and [bool(claims) for claims in after] == 5 * [False] + 2 * [True]
 
 
 def test_a_source_that_never_ends_is_claimed_after_max_hold() -> None:

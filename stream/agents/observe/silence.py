@@ -50,12 +50,15 @@ class Silence:
             if voice is not None:
                 voice.heard_ms, voice.at_end = now_ms, False
 
-    def ended(self, sources: Iterable[Source]) -> None:
-        """These sources were read to their end."""
+    def ended(self, sources: Iterable[Source], now_ms: int) -> None:
+        """These sources were read to their end; from then on their silence counts.
+
+        After an outage a broker may say so too early, before it knows its own log's end again.
+        """
         for source in sources:
             voice = self._voices.get(source)
-            if voice is not None:
-                voice.at_end = True
+            if voice is not None and not voice.at_end:
+                voice.heard_ms, voice.at_end = now_ms, True
 
     def held(self, sources: Iterable[Source]) -> None:
         """These sources aren't being read now: whether they have ended isn't known."""
