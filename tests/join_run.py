@@ -20,11 +20,13 @@ FAR_MS = 1 << 45
 class Run:
     """A buffer, the cohorts it was given, and what it has said so far."""
 
-    def __init__(self, rules: JoinRules, tasks: int, cohorts: list[Cohort] | None = None) -> None:
+    def __init__(self, rules: JoinRules, tasks: int, record_bytes: int = 700_000) -> None:
         self.rules = rules
         self.tasks = tasks
-        self.cohorts: list[Cohort] = [] if cohorts is None else cohorts
-        self.buffer = JoinBuffer(rules, self.cohorts)
+        self.record_bytes = record_bytes
+        self.cohorts: list[Cohort] = []
+        self.buffer = JoinBuffer(rules, self.cohorts, record_bytes)
+        self.spilled: list[list[tuple[bytes, bytes | None]]] = [[] for _ in range(tasks)]
         self.duplicate: dict[int, bool] = {}
         self.unkept: dict[int, bool] = {}
         self.outcomes: Counter[Outcome] = Counter()
@@ -64,6 +66,7 @@ class Run:
             self.unkept[number] = bool(unkept)
         self._hear(joined.outcomes)
         self.tally += joined.tally
+        self._spill()
 
     def labels(self, rows: Sequence[Label]) -> None:
         names = [-1 if r.model is None else self.buffer.name(r.model) for r in rows]
@@ -82,6 +85,7 @@ class Run:
         )
         self._hear(joined.outcomes)
         self.tally += joined.tally
+        self._spill()
 
     def advance(self, task: int, predicted_ms: int, labelled_ms: int | None) -> None:
         self.tally += self.buffer.advance(task, predicted_ms, labelled_ms)
@@ -92,19 +96,20 @@ class Run:
         for task, log in enumerate(self.changelog):
             changes = self.buffer.changes(task)
             assert len({key for key, _ in changes}) == len(changes)
-            for key, value in changes:
+            for key, value in (*self.spilled[task], *changes):
                 written += len(key) + len(value or b"")
                 if value is None:
                     del log[key]
                 else:
                     assert key not in log
                     log[key] = value
+            self.spilled[task].clear()
         return written
 
     def restart(self) -> None:
         """Another process, where cohorts and models have other numbers."""
         self.cohorts = [Cohort(ModelKey(name, "0"), SPEC) for name in ("x", "b")]
-        self.buffer = JoinBuffer(self.rules, self.cohorts)
+        self.buffer = JoinBuffer(self.rules, self.cohorts, self.record_bytes)
         for task, log in reversed(list(enumerate(self.changelog))):
             self.buffer.restore(task, {b"watermarks": b"{}", **log}, self.cohort)
 
@@ -118,6 +123,11 @@ class Run:
         """All time passes."""
         for task in range(self.tasks):
             self.advance(task, FAR_MS, FAR_MS)
+
+    def _spill(self) -> None:
+        """As after each slice; the next commit has it first."""
+        for task, spilled in enumerate(self.spilled):
+            spilled += self.buffer.spill(task)
 
     def _hear(self, outcomes: Outcomes) -> None:
         for i in range(len(outcomes)):

@@ -90,16 +90,18 @@ def _rows(
     st.lists(_STEP, max_size=14),
     st.sampled_from([0, _UNIT_MS // 2, 4 * _UNIT_MS]),
     st.sampled_from(["as they come", "predictions first", "labels first", "one by one"]),
+    st.sampled_from([700_000, 1]),  # with so small records, state is written after each slice too
 )
 def test_any_slices_interleaving_and_restarts_give_what_the_table_says(
     steps: _Steps,
     allowance: int,
     way: str,
+    record_bytes: int,
 ) -> None:
     predictions, labels, marks = _rows(steps, allowance)
     flat = [row for part in predictions for row in part]
     expected = oracle(flat, [row for part in labels for row in part], _PANE_MS, _EARLY_MS)
-    run = Run(_RULES, _TASKS)
+    run = Run(_RULES, _TASKS, record_bytes)
     numbered = list(enumerate(flat))
     if way == "predictions first":
         run.predictions(numbered)

@@ -64,6 +64,32 @@ def test_hundreds_of_commits_leave_few_records_and_a_restart_goes_on_as_if_never
     assert not restarted.changelog[0]
 
 
+def test_much_state_is_written_ahead_of_the_commit_and_once() -> None:
+    rng = np.random.default_rng(5)
+    steady, ahead = Run(_RULES, 1), Run(_RULES, 1, 6_000)
+    whole = 0
+    for step in range(40):
+        made = [(step * 100 + i, _prediction(step * 100 + i, step)) for i in range(100)]
+        chosen = rng.integers(0, step * 100 + 100, 50)
+        labels = [_label(int(id_), step, 1 + int(id_) % 2, step) for id_ in chosen]
+        for run in (steady, ahead):
+            run.predictions(made)
+            run.labels(labels)
+            run.advance(0, step, step)
+        whole += sum(len(value or b"") for _, value in ahead.spilled[0])
+        if step % 10 == 9:
+            written = len(ahead.spilled[0])
+            assert written >= 6 and all(len(value or b"") < 7_000 for _, value in ahead.spilled[0])
+            left = ahead.commit()
+            assert left < 2 * whole
+            ahead.restart()
+    assert ahead.outcomes == steady.outcomes and ahead.tally == steady.tally
+    once = Run(_RULES, 1)
+    once.buffer.restore(0, {b"watermarks": b"{}", **ahead.changelog[0]}, once.cohort)
+    assert once.buffer.pending(0) == 4_000
+    assert once.buffer.waiting(0) == ahead.buffer.waiting(0)
+
+
 def test_a_commit_writes_what_changed_and_not_the_state() -> None:
     run = Run(_RULES, 1)
     run.predictions([(i, _prediction(i, i)) for i in range(20_000)])

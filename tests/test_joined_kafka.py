@@ -113,21 +113,18 @@ class _Killer:
 
     def start_and_kill(self) -> None:
         """A new worker, killed as soon as it has put out joined records and not committed them."""
-        before = self._end(IsolationLevel.READ_UNCOMMITTED)
-        worker = self._deployment.start(DRIFTSTREAM_INSTANCE_ID="one")
+        before = self._end()
+        slowly = {"DRIFTSTREAM_COMMIT_INTERVAL": "2s"}  # its transactions are seen open
+        worker = self._deployment.start(DRIFTSTREAM_INSTANCE_ID="one", **slowly)
 
-        def midway() -> bool:
-            stable, end = self._end(IsolationLevel.READ_COMMITTED), 0
-            if stable >= before:  # else a transaction of the last worker is still open
-                end = self._end(IsolationLevel.READ_UNCOMMITTED)
-            return end > max(stable, before) + 10
-
-        self._deployment.wait("joined records midway", midway)
+        markers = 2 * PARTITIONS  # of a transaction of the last worker
+        self._deployment.wait("joined records", lambda: self._end() > before + markers)
         worker.send_signal(signal.SIGKILL)
         worker.wait(10)
 
-    def _end(self, isolation: IsolationLevel) -> int:
-        return sum(ends(self._admin, self._partitions, isolation).values())
+    def _end(self) -> int:
+        found = ends(self._admin, self._partitions, IsolationLevel.READ_UNCOMMITTED)
+        return sum(found.values())
 
 
 def test_every_outcome_is_joined_once_whenever_the_worker_is_killed(

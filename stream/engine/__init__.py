@@ -1,6 +1,6 @@
 """The transactional runner: drives an agent on Kafka, exactly once."""
 
-from stream.engine.agent import Agent, Broadcast, Change, Commit, Pausing, Working
+from stream.engine.agent import Agent, Broadcast, Change, Commit, Pausing, Spilling, Working
 from stream.engine.observer import EngineObserver, SilentObserver
 from stream.engine.runner import Runner
 from stream.engine.settings import EngineSettings
@@ -15,5 +15,6 @@ __all__ = [
     "Pausing",
     "Runner",
     "SilentObserver",
+    "Spilling",
     "Working",
 ]

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from stream.core.records import Output, Slice, Source
 
-__all__ = ["Agent", "Broadcast", "Change", "Commit", "Pausing", "Working"]
+__all__ = ["Agent", "Broadcast", "Change", "Commit", "Pausing", "Spilling", "Working"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,18 @@ class Working(Protocol):
         """Goes on for a moment with what `step` and `commit` have left; called after each slice.
 
         What it does counts for the open transaction, as a step does.
+        """
+
+
+@runtime_checkable
+class Spilling(Protocol):
+    """What an agent has besides, if much of its state may change between two commits."""
+
+    def spill(self) -> Sequence[Change]:
+        """Some of what the next commit's changes would hold, to be written now.
+
+        Asked after each slice, so that the changelog is written while slices are stepped, not
+        while the commit waits. The open transaction has them, as it will have the rest.
         """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import numpy as np
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
@@ -15,7 +16,7 @@ from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.codes import said
 from stream.core.errors import BrokerError, FatalBrokerError
 from stream.core.records import Output, Slice, Source
-from stream.engine.agent import Agent, Commit, Pausing, Working
+from stream.engine.agent import Agent, Change, Commit, Pausing, Spilling, Working
 from stream.engine.assignment import Assignment
 from stream.engine.collector import settle_garbage
 from stream.engine.intake import Intake, broadcast
@@ -55,7 +56,7 @@ class Session:
         self._settings = settings
         self._observer = observer
         self._clock = clock
-        self._errors = connection.errors
+        self._errors, self._changelog = connection.errors, settings.changelog(agent.name)
         self.pace = Pace(settings)
         self.failures = 0
         self._paused: set[Source] = set()
@@ -111,6 +112,8 @@ class Session:
             self._take(self._consumer.consume(*self.pace.appetite(self._intake.record_bytes)))
             if isinstance(self._agent, Working):
                 self._transaction.send(self._agent.work(self._clock()), self._settings.prefix)
+            if isinstance(self._agent, Spilling):
+                self._transaction.write(self._agent.spill(), self._changelog)
             if self.pace.due():
                 self._commit()
                 self._look_around()
@@ -160,8 +163,7 @@ class Session:
         if not self._hear_if_old() and len(slice_) and self._agent.wants_broadcasts(slice_):
             self._hear()
         now_ms = self._clock()
-        outputs = self._agent.step(slice_, now_ms)
-        self._transaction.send(outputs, self._settings.prefix)
+        self._transaction.send(self._agent.step(slice_, now_ms), self._settings.prefix)
         counts = np.bincount(slice_.source, minlength=len(slice_.sources)).tolist()
         for source, count in zip(slice_.sources, counts, strict=True):
             self._observer.consumed(self._agent.name, source.topic, count)
@@ -199,11 +201,8 @@ class Session:
     def _record(self, told: Commit, moved: Sequence[int]) -> None:
         """The agent's outputs and changes, and the changelog's own record of the positions."""
         self._transaction.send([*self._said, *told.outputs], self._settings.prefix)
-        changelog = self._settings.changelog(self._agent.name)
-        for change in told.changes:
-            self._transaction.produce(changelog, change.key, change.value, change.task)
-        for task in moved:
-            self._transaction.produce(changelog, POSITIONS, self._intake.record(task), task)
+        positions = (Change(task, POSITIONS, self._intake.record(task)) for task in moved)
+        self._transaction.write(chain(told.changes, positions), self._changelog)
 
     def _offsets(self) -> list[TopicPartition]:
         return self._intake.offsets(self._assignment.tasks)
@@ -264,7 +263,7 @@ class Session:
         self._observer.paused(self._agent.name, len(wanted))
 
     def _look_around(self) -> None:
-        """What is due now and then: pauses, kept tasks, lag, whether silent brokers are back."""
+        """What is due now and then: pauses, kept tasks, lag, silent brokers that are back."""
         self._pause(self._clock())
         self._transaction.poll()
         if self._errors.away:

@@ -14,6 +14,7 @@ from stream.adapters.kafka.codes import FENCED
 from stream.adapters.kafka.log import ClientErrors
 from stream.core.errors import BrokerError, FatalBrokerError
 from stream.core.records import Output
+from stream.engine.agent import Change
 from stream.engine.rights import Rights
 
 __all__ = ["Transaction", "error_of"]
@@ -89,6 +90,11 @@ class Transaction:
                 -1 if output.partition is None else output.partition,
                 list(output.headers),
             )
+
+    def write(self, changes: Iterable[Change], changelog: str) -> None:
+        """Produces changes of an agent's state in the open transaction."""
+        for change in changes:
+            self.produce(changelog, change.key, change.value, change.task)
 
     def produce(
         self,

@@ -131,9 +131,6 @@ class ObserveAgent:
             return Wants(plain, joined and any(monitor.joined for monitor in monitors))
         return None
 
-    def _sources(self, task: int) -> list[Source]:
-        return [Source(topic, task) for topic in self.inputs]
-
     def assign(
         self, task: int, positions: Mapping[Source, int], state: Mapping[bytes, bytes]
     ) -> None:
@@ -258,12 +255,17 @@ class ObserveAgent:
         self._positions.update(positions)
         return Commit(outputs, changes)
 
+    def spill(self) -> Sequence[Change]:
+        """What is long enough kept of predictions and labels, where there is much of it."""
+        joining, tasks = self._joining, sorted(self._active)
+        return [Change(t, *record) for t in tasks for record in joining.spill(t)] if joining else ()
+
     def _joined_changes(self, joining: Joining, tasks: Sequence[int], now_ms: int) -> list[Change]:
         """What changed of the pending predictions and waiting labels; what is past is forgotten."""
         changes: list[Change] = []
         for task in tasks:
             self._forget(joining, task, now_ms)
-            changes += (Change(task, key, value) for key, value in joining.changes(task))
+            changes += (Change(task, *record) for record in joining.changes(task))
             self._observer.pending(task, *joining.pending(task))
         return changes
 
@@ -276,10 +278,8 @@ class ObserveAgent:
     def _forget(self, joining: Joining, task: int, now_ms: int) -> None:
         """Forgets what nothing to come can meet, by the task's watermarks now.
 
-        A partition's first label may be as old as it likes and be joined, so that before it
-        nothing is past. Where room gets short and no label is to be read, predictions go by
-        their own watermark: what is given up is bounded by `max_pending` alone, never by when
-        a label comes.
+        A partition's first label may be as old as it likes: before it nothing is past. Where
+        room gets short and no label is to be read, predictions go by their own watermark.
         """
         labels = Source(_LABELS, task)
         heard = self._watermarks.mark(labels).high_ms > 0
@@ -289,6 +289,9 @@ class ObserveAgent:
                 self._watermarks.watermark_ms(Source(_PREDICTIONS, task)),
                 self._watermarks.watermark_ms(labels) if heard else None,
             )
+
+    def _sources(self, task: int) -> list[Source]:
+        return [Source(topic, task) for topic in self.inputs]
 
     def _change(self, task: int) -> Change:
         states = self._telling.states

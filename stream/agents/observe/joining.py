@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -164,6 +164,10 @@ class Joining:
     def changes(self, task: int) -> list[tuple[bytes, bytes | None]]:
         """What changed of a task since the last call, for its changelog."""
         return self._buffer.changes(task)
+
+    def spill(self, task: int) -> Iterator[tuple[bytes, bytes | None]]:
+        """Some of what the next `changes` of a task would hold, where that is much."""
+        return self._buffer.spill(task)
 
     def pending(self, task: int) -> tuple[int, int]:
         """How many predictions and how many labels of a task wait."""

@@ -184,11 +184,11 @@ class Arena:
         seen = np.zeros((len(self.rows) >> 3) + 1, dtype=np.uint8)
         return slots[: _told_of(task, slots, self.owner, self.told, seen)]
 
-    def tell(self, bucket: Bucket, start: int) -> None:
-        """Somebody has been told of all rows of a bucket; before, of those up to `start`."""
-        first = start >> EXTENT_SHIFT
-        extents = np.array(bucket.extents[first:], dtype=np.int64)
-        rows = bucket.rows - (np.arange(first, first + len(extents)) << EXTENT_SHIFT)
+    def tell(self, bucket: Bucket, start: int, stop: int) -> None:
+        """Somebody was told of a bucket's rows up to `stop`; before, of those up to `start`."""
+        first, last = start >> EXTENT_SHIFT, (stop + _MASK) >> EXTENT_SHIFT
+        extents = np.array(bucket.extents[first:last], dtype=np.int64)
+        rows = stop - (np.arange(first, first + len(extents)) << EXTENT_SHIFT)
         self.told[extents] = np.clip(rows, 0, _MASK + 1)
 
     def ended(self, task: int, before_ms: int) -> Iterator[Bucket]:

@@ -90,12 +90,15 @@ class CohortBook:
     def changes(self, task: int, from_ms: int | None) -> Iterator[_Record]:
         """The contents not yet written, and those no bucket has that ends at `from_ms` or later."""
         known = self._tasks.setdefault(task, _Known())
+        gone = {t for t, ms in known.last_ms.items() if from_ms is None or ms < from_ms}
         for text in known.new:
-            yield _PREFIX + text.encode(), self._hashes[known.number[text]][1]
-        known.new.clear()
-        for text in [t for t, ms in known.last_ms.items() if from_ms is None or ms < from_ms]:
+            if text not in gone:
+                yield _PREFIX + text.encode(), self._hashes[known.number[text]][1]
+        for text in sorted(gone):
             del known.last_ms[text], known.number[text]
-            yield _PREFIX + text.encode(), None
+            if text not in known.new:
+                yield _PREFIX + text.encode(), None
+        known.new.clear()
 
     def restore(
         self, task: int, records: Mapping[bytes, bytes], intern: Callable[[Cohort], int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ __all__ = ["JoinBuffer", "JoinRules", "LabelsJoined", "PredictionsJoined"]
 _HOUR_MS = 3_600_000
 _NEVER = np.iinfo(np.int64).min
 _SETTLED = ("bits", "delay_low", "delay_high", "state")  # what labels write to a prediction
+_RECORD_BYTES = 700_000  # below any broker's message.max.bytes
 _AT_ONCE = 200_000  # rows forgotten in one call, about: a jump of time must not stall
 
 
@@ -72,7 +73,9 @@ class JoinBuffer:
     grow between calls.
     """
 
-    def __init__(self, rules: JoinRules, cohorts: Sequence[Cohort]) -> None:
+    def __init__(
+        self, rules: JoinRules, cohorts: Sequence[Cohort], record_bytes: int = _RECORD_BYTES
+    ) -> None:
         self._rules = rules
         self._cohorts = CohortColumns(cohorts)
         self._pending = Table(PENDING, _HOUR_MS)
@@ -81,8 +84,15 @@ class JoinBuffer:
         self._passed_ms: Int64s = np.zeros(0, dtype=np.int64)
         self._book = CohortBook(self._cohorts)
         self._journals = (
-            Journal("p", self._pending, _SETTLED, "cohort", self._book),
-            Journal("w", self._waiting.table, ("matched",), "model", ModelBook(self._cohorts)),
+            Journal("p", self._pending, _SETTLED, "cohort", self._book, record_bytes),
+            Journal(
+                "w",
+                self._waiting.table,
+                ("matched",),
+                "model",
+                ModelBook(self._cohorts),
+                record_bytes,
+            ),
         )
 
     @property
@@ -115,12 +125,18 @@ class JoinBuffer:
     def changes(self, task: int) -> list[tuple[bytes, bytes | None]]:
         """What changed of a task since the last call, as changelog records; None removes one.
 
-        Keys begin with `join/`; a record has less than 800 kB, unless one row's extras have more.
+        Keys begin with `join/`; a record has about `record_bytes` at most, unless one row's
+        extras have more.
         """
         records = [record for journal in self._journals for record in journal.changes(task)]
         ends = self._pending.arena.buckets.get(task)
         records += self._book.changes(task, min(ends) if ends else None)
         return records
+
+    def spill(self, task: int) -> Iterator[tuple[bytes, bytes | None]]:
+        """Some of what `changes` would hold, where much was added; to be written before it."""
+        for journal in self._journals:
+            yield from journal.spill(task)
 
     def restore(
         self, task: int, records: Mapping[bytes, bytes], intern: Callable[[Cohort], int]

@@ -18,7 +18,15 @@ from stream.core.errors import StateError
 from stream.core.join.layout import Rows
 from stream.core.records import Int64s
 
-__all__ = ["Chunk", "holds_states", "read_rows", "read_states", "write_rows", "write_states"]
+__all__ = [
+    "Chunk",
+    "holds_states",
+    "read_rows",
+    "read_states",
+    "rows_of_record",
+    "write_rows",
+    "write_states",
+]
 
 _FORMAT = b"\x03"
 _ROWS, _STATES = b"r", b"s"
@@ -45,11 +53,11 @@ def write_rows(
     """
     if not len(chunk.rows):
         return []
-    whole = _width(chunk.rows.dtype, _written(chunk.rows.dtype))
     if chunk.extras is None:
-        most = max(1, at_most // whole)
+        most = rows_of_record(chunk.rows.dtype, at_most)
         cuts = [*range(most, len(chunk.rows), most), len(chunk.rows)]
     else:
+        whole = _width(chunk.rows.dtype, _written(chunk.rows.dtype))
         cuts = _cuts([whole + 4 + len(extra or b"") for extra in chunk.extras], at_most)
     records = []
     start = 0
@@ -73,6 +81,11 @@ def write_rows(
         records.append((stop - start, _frame(_ROWS, header, columns)))
         start = stop
     return records
+
+
+def rows_of_record(layout: np.dtype[Any], at_most: int) -> int:
+    """How many rows without extras a record of so many bytes holds."""
+    return max(1, at_most // _width(layout, _written(layout)))
 
 
 def holds_states(value: bytes) -> bool:

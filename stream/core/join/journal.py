@@ -22,6 +22,7 @@ from stream.core.join.chunk import (
     holds_states,
     read_rows,
     read_states,
+    rows_of_record,
     write_rows,
     write_states,
 )
@@ -32,7 +33,6 @@ __all__ = ["Journal"]
 
 _CROWDED = 64  # records of a kind before they are merged
 _MANY = 1 << 19  # rows in records of states before these are handed on
-_MAX_BYTES = 700_000  # of a record, about: below any broker's message.max.bytes
 
 _Record = tuple[bytes, bytes | None]
 
@@ -60,23 +60,33 @@ class _Task:
     buckets: dict[int, _Written] = field(default_factory=dict)
     states: list[tuple[bytes, Slots]] = field(default_factory=list)
     next: int = 0
+    looked: int = 0  # rows that there were when spilling was last thought of
+    touched: list[Slots] = field(default_factory=list)  # written rows that were written to since
 
 
 class Journal:
     """Writes what changed in a table since the last time, and gives all of it back.
 
     `fields` are those that are written to after a row was kept; the column `named` holds
-    numbers that `names` can explain.
+    numbers that `names` can explain. A record has about `record_bytes` at most.
     """
 
     def __init__(
-        self, name: str, table: Table, fields: Sequence[str], named: str, names: Names
+        self,
+        name: str,
+        table: Table,
+        fields: Sequence[str],
+        named: str,
+        names: Names,
+        record_bytes: int,
     ) -> None:
         self._prefix = b"join/%s/" % name.encode()
         self._table = table
         self._fields = tuple(fields)
         self._named = named
         self._names = names
+        self._bytes = record_bytes
+        self._most = rows_of_record(table.arena.layout, record_bytes)
         self._tasks: dict[int, _Task] = {}
 
     def drop(self, task: int) -> None:
@@ -96,6 +106,24 @@ class Journal:
         for bucket in self._table.arena.buckets.get(task, {}).values():
             written = told.buckets.setdefault(bucket.end_ms, _Written())
             yield from self._bucket(bucket, written)
+
+    def spill(self, task: int) -> Iterator[_Record]:
+        """Records of many rows, ahead of `changes`; of the newest none, much becomes of those."""
+        told, arena = self._tasks.setdefault(task, _Task()), self._table.arena
+        rows = arena.count(task)
+        if rows - told.looked < 2 * self._most:
+            return
+        told.looked = rows
+        touched = False
+        for bucket in arena.buckets.get(task, {}).values():
+            written = told.buckets.setdefault(bucket.end_ms, _Written())
+            count = (bucket.rows - written.rows) // self._most - 1
+            if count > 0 and sum(part.level == 0 for part in written.parts) < _CROWDED:
+                if not touched:  # what was touched and is yet to be written is written as it is
+                    told.touched.append(self._table.taken(task))
+                    touched = True
+                stop = written.rows + count * self._most
+                yield from self._write(bucket, written, written.rows, stop, level=0)
 
     def restore(self, task: int, records: Mapping[bytes, bytes]) -> list[Rows]:
         """Puts a task's live records into the table; returns the rows."""
@@ -122,11 +150,16 @@ class Journal:
     def _states(self, told: _Task, task: int) -> Iterator[_Record]:
         """What became of rows that are written already."""
         slots = self._table.taken(task)
+        if told.touched:
+            slots = np.concatenate([slots, *told.touched])
+            slots = self._table.arena.told_of(task, slots)
+            told.touched.clear()
+        told.looked = self._table.arena.count(task)
         held = len(slots) + sum(len(part) for _, part in told.states)
         if len(told.states) < _CROWDED and held <= _MANY:
             ends, ordinals = self._table.arena.place_of(slots)
             rows = self._table.arena.take(slots)
-            values = write_states(ends, ordinals, rows, self._fields, _MAX_BYTES)
+            values = write_states(ends, ordinals, rows, self._fields, self._bytes)
             for value in values:
                 key = b"%sstates/%08d" % (self._prefix, told.next)
                 told.next += 1
@@ -143,7 +176,7 @@ class Journal:
             written = told.buckets[end_ms]
             rows = self._table.arena.take(slots.take(chosen))
             for value in write_states(
-                ends.take(chosen), ordinals.take(chosen), rows, self._fields, _MAX_BYTES
+                ends.take(chosen), ordinals.take(chosen), rows, self._fields, self._bytes
             ):
                 written.states.append(self._key(end_ms, written))
                 yield written.states[-1], value
@@ -165,19 +198,19 @@ class Journal:
             replaced, written.parts = written.parts[merged:], written.parts[:merged]
             level, start = 1, replaced[0].start
         yield from ((part.key, None) for part in replaced)
-        yield from self._write(bucket, written, start, level)
+        yield from self._write(bucket, written, start, bucket.rows, level)
         if whole:
             written.base = len(written.parts)
 
     def _write(
-        self, bucket: Bucket, written: _Written, start: int, level: int
+        self, bucket: Bucket, written: _Written, start: int, stop: int, level: int
     ) -> Iterator[_Record]:
-        slots = self._table.arena.slots_of(bucket, start)
+        slots = self._table.arena.slots_of(bucket, start, stop)
         chunk = Chunk(start, level, self._table.arena.take(slots), self._table.extras_of(slots))
-        written.rows = bucket.rows
-        self._table.arena.tell(bucket, start)
+        written.rows = stop
+        self._table.arena.tell(bucket, start, stop)
         texts = partial(self._names.texts, bucket.task, bucket.end_ms)
-        for count, value in write_rows(chunk, self._named, texts, _MAX_BYTES):
+        for count, value in write_rows(chunk, self._named, texts, self._bytes):
             key = self._key(bucket.end_ms, written)
             written.parts.append(_Part(key, start, level))
             start += count
@@ -213,7 +246,7 @@ class Journal:
         for key in written.states:
             self._apply(bucket.task, records[key])
         written.rows = bucket.rows
-        arena.tell(bucket, 0)
+        arena.tell(bucket, 0, bucket.rows)
         written.base = sum(part.level > 0 for part in written.parts)
 
     def _apply(self, task: int, value: bytes) -> Slots:
