@@ -17,6 +17,7 @@ from stream.core.join.journal import Journal
 from stream.core.join.keep import Keeper
 from stream.core.join.layout import PENDING, Slots
 from stream.core.join.match import match
+from stream.core.join.seen import among, firsts
 from stream.core.join.settle import NO_OUTCOMES, Pairs, settle
 from stream.core.join.table import Table
 from stream.core.join.wait import WaitingRoom
@@ -218,9 +219,9 @@ class JoinBuffer:
         if not len(slots):
             return NO_OUTCOMES
         who, found = self._match(labels)
-        fresh = np.flatnonzero(np.isin(found, new))
+        fresh = among(found, new, len(self._pending.arena.rows))
         who, found = who.take(fresh), found.take(fresh)
-        self._waiting.mark(slots.take(np.unique(who)))
+        self._waiting.mark(slots.take(who.take(firsts(who, len(slots)))))
         return self._settle(labels, who, found, tally)
 
     def _settle(self, labels: LabelColumns, who: Int64s, slots: Slots, tally: Tally) -> Outcomes:

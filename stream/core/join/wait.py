@@ -9,6 +9,7 @@ from stream.core.join.chains import hold
 from stream.core.join.columns import LabelColumns
 from stream.core.join.layout import WAITING, Ids, Slots
 from stream.core.join.room import beyond
+from stream.core.join.seen import firsts
 from stream.core.join.table import Table
 from stream.core.records import Int64s
 
@@ -50,9 +51,10 @@ class WaitingRoom:
         who, slots = self.table.index.find(ids, task)
         # One label is found by each prediction of its id. Tasks that came from several workers
         # may have the same orders.
-        slots, chosen = np.unique(slots, return_index=True)
+        chosen = firsts(slots, len(self.table.arena.rows))
+        slots = slots.take(chosen)
         rows = self.table.arena.take(slots)
-        order = np.argsort(rows["order"], kind="stable")
+        order = np.lexsort((slots, rows["order"]))
         slots, rows, chosen = slots.take(order), rows.take(order), chosen.take(order)
         return slots, LabelColumns(
             task=task.take(who.take(chosen)),
