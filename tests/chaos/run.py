@@ -118,6 +118,7 @@ class Run:
     def reach(self, share: float, since: int = -1) -> None:
         """Waits until observe has committed this share of all records, and more than `since`."""
         goal = max(int(share * self.ground.total), since + 1)
+        self.require(goal <= self.ground.total, "the work was over before it could be disturbed")
         self.until(lambda: self.ground.observed() >= goal, f"{goal:,} records")
 
     def complete(self) -> Digest:
