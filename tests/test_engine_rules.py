@@ -17,6 +17,7 @@ from stream.adapters.kafka.offsets import Partition, ends
 from stream.core.errors import BrokerError, StateError
 from stream.core.records import Output, Source
 from stream.engine import Commit, Runner
+from stream.engine import recovery as engine_recovery
 from stream.engine.recovery import Recovery
 from stream.engine.session import Session
 from tests.conftest import Kafka
@@ -65,12 +66,16 @@ def _died_before_others_committed(deployment: Deployment) -> Counting:
     return Counting()
 
 
-def test_a_successor_waits_for_a_dead_workers_open_transaction(deployment: Deployment) -> None:
+def test_a_successor_waits_for_a_dead_workers_open_transaction(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_recovery, "_COMPLAIN_SECONDS", 0.5)
     agent = _died_before_others_committed(deployment)
     with Running(agent, deployment.settings()) as running:
         until(lambda: 0 in agent.totals)
         deployment.produce(5)
         until(lambda: counting(agent) >= 15)
+    assert f"hides records of its changelog ({deployment.prefix}count" in caplog.text
     assert running.noted.restores == [(1, 2)]  # the committed records, none of the dead worker's
     assert deployment.counted() == {0: 15}
 

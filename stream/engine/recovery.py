@@ -35,6 +35,7 @@ POSITIONS = b"positions"  # the changelog's key of the input positions
 
 _ANSWER_SECONDS = 1.0
 _WAIT_SECONDS = 0.02
+_COMPLAIN_SECONDS = 20.0  # longer than a transaction of a dead worker lives by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Recovery:
         self.tasks = tuple(tasks)
         self.records = 0
         self.started = time.monotonic()
+        self._moved = self.started
 
     def advance(self, consumer: Consumer) -> list[Restored] | None:
         """Goes one short step on; returns the tasks when all may start, else None.
@@ -142,7 +144,10 @@ class Recovery:
         if self._reader is None:
             self._reader = self._connection.reader()
             self._reader.assign([TopicPartition(*one, 0) for one in self._read])
-        for message in read_on(self._reader, self._read, _WAIT_SECONDS, self._connection.login):
+        before = dict(self._read)
+        records = read_on(self._reader, self._read, _WAIT_SECONDS, self._connection.login)
+        self._complain(moved=self._read != before)
+        for message in records:
             state = self._states[message.partition() or 0]
             key, value = message.key() or b"", message.value()
             if value is None:
@@ -150,6 +155,25 @@ class Recovery:
             else:
                 state[key] = value
             self.records += 1
+
+    def _complain(self, *, moved: bool) -> None:
+        """Says where an open transaction hides the changelog's end for long."""
+        now = time.monotonic()
+        if moved:
+            self._moved = now
+        elif now - self._moved > _COMPLAIN_SECONDS:
+            self._moved = now
+            hidden = [
+                f"{name}/{task} {self._read[name, task]} to {end}"
+                for (name, task), end in sorted((self._targets or {}).items())
+                if self._read[name, task] < end
+            ]
+            _log.warning(
+                "%s waits: a transaction that nobody ends hides records of its changelog (%s). "
+                "Kafka aborts it when it times out; where that never comes, "
+                "`kafka-transactions.sh find-hanging` tells of it",
+                self._agent, ", ".join(hidden[:8]),
+            )  # fmt: skip
 
     def _finish(self) -> list[Restored]:
         self.close()
