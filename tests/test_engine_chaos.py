@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import TopicPartition
 
-from stream.core.errors import ConfigError, StateError
+from stream.core.errors import ConfigError, FatalBrokerError, StateError
 from stream.engine.reset import reset_state
 from tests.conftest import Kafka, OwnKafka
 from tests.engine_agents import Counting
@@ -110,6 +110,23 @@ def test_a_revoked_task_is_kept_unless_someone_moved_its_state(deployment: Deplo
         deployment.produce(400)
         until(lambda: counting(first) == 1_200)
     assert deployment.counted() == deployment.sent
+
+
+def test_of_two_workers_of_one_instance_id_the_first_ends_and_says_so(
+    deployment: Deployment,
+) -> None:
+    deployment.create()
+    deployment.produce(8)
+    settings = deployment.settings(instance_id="one")
+    with Running(Counting(), settings) as first:
+        until(lambda: first.noted.commits)
+        with Running(Counting(), settings) as second:
+            first.wait()
+            deployment.produce(8)
+            until(lambda: deployment.counted().total() == 16)
+            assert second.noted.tasks == deployment.partitions
+        error, first.error = first.error, None
+    assert isinstance(error, FatalBrokerError) and "fenced by other" in str(error)
 
 
 def test_offsets_that_someone_moved_are_refused_and_reset(deployment: Deployment) -> None:

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.broadcast import BroadcastReader
 from stream.adapters.kafka.clients import Connection
-from stream.adapters.kafka.codes import said
+from stream.adapters.kafka.codes import is_fatal, said
 from stream.core.errors import BrokerError, FatalBrokerError
 from stream.core.records import Output, Slice, Source
 from stream.engine.agent import Agent, Change, Commit, Pausing, Spilling, Working
@@ -284,7 +284,7 @@ class Session:
                 self._judge(message, error)
 
     def _judge(self, message: Message, error: KafkaError) -> None:
-        if error.fatal():
+        if is_fatal(error):
             raise FatalBrokerError(
                 f"the consumer is beyond repair: {said(error)}. Start the worker again"
             )

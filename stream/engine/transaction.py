@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from stream.adapters.kafka.codes import FENCED
+from stream.adapters.kafka.codes import FENCED, is_fatal
 from stream.adapters.kafka.log import ClientErrors
 from stream.core.errors import BrokerError, FatalBrokerError
 from stream.core.records import Output
@@ -215,7 +215,7 @@ class Transaction:
         if denied is not None:
             self._denied = True
             return denied
-        if cause.fatal() or cause.code() == FENCED:
+        if is_fatal(cause) or cause.code() == FENCED:
             return FatalBrokerError(
                 f"the transactional producer is beyond repair: {cause.str()}. The process ends; "
                 "start it again, it goes on from the last commit"

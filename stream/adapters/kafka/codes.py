@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError, KafkaException
 
-__all__ = ["AUTHENTICATION", "AWAY", "END", "FENCED", "STATE", "said"]
+__all__ = ["AUTHENTICATION", "AWAY", "END", "FENCED", "STATE", "is_fatal", "said"]
 
 # ruff: noqa: SLF001  # the underscore marks librdkafka's own codes, which have no other name
 END = KafkaError._PARTITION_EOF
@@ -12,6 +12,15 @@ FENCED = KafkaError._FENCED
 STATE = KafkaError._STATE
 AUTHENTICATION = KafkaError._AUTHENTICATION
 AWAY = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE})
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether a client is beyond repair: an error that a consumer returns has a code for it only.
+
+    >>> is_fatal(KafkaError(KafkaError._FATAL, "fenced")), is_fatal(KafkaError(KafkaError._FENCED))
+    (True, False)
+    """
+    return bool(error.fatal() or error.code() == KafkaError._FATAL)
 
 
 def said(error: BaseException | KafkaError) -> str:
