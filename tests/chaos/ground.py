@@ -129,15 +129,30 @@ class Ground:
             ]
         return f"behind: {', '.join(told) or 'nothing'}"
 
-    def ends(self, topics: Sequence[str]) -> Mapping[Partition, int]:
-        """The topics' stable ends; empty while nobody answers."""
+    def ends(
+        self, topics: Sequence[str], isolation: IsolationLevel = IsolationLevel.READ_COMMITTED
+    ) -> Mapping[Partition, int]:
+        """The topics' ends, stable ones if not told otherwise; empty while nobody answers."""
         try:
             names = [self.prefix + topic for topic in topics]
             known = self._admin.list_topics(timeout=_ASK_SECONDS).topics
             wanted = [(name, place) for name in names for place in known[name].partitions]
-            return ends(self._admin, wanted, IsolationLevel.READ_COMMITTED)
+            return ends(self._admin, wanted, isolation)
         except (BrokerError, KafkaException):
             return {}
+
+    def hidden(self) -> str:
+        """Where open transactions hide records, in words."""
+        topics = ("observe-changelog", "detect-changelog", "partials")
+        stable = self.ends(topics)
+        told = [
+            f"{name.removeprefix(self.prefix)}/{place} {stable.get((name, place))} to {end}"
+            for (name, place), end in sorted(
+                self.ends(topics, IsolationLevel.READ_UNCOMMITTED).items()
+            )
+            if end != stable.get((name, place))
+        ]
+        return ", ".join(told)
 
     def missing(self, digest: Digest) -> list[str]:
         """Which of the workload's last windows aren't there yet."""

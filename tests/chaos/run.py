@@ -107,7 +107,10 @@ class Run:
         deadline = time.monotonic() + self.seconds
         while not condition():
             self._supervise()
-            self.require(time.monotonic() < deadline, f"waited {self.seconds:.0f} s for {what}")
+            if time.monotonic() > deadline:
+                hidden = self.ground.hidden()
+                open_ones = f"; open transactions hide {hidden}" if hidden else ""
+                raise CaseError(f"waited {self.seconds:.0f} s for {what}{open_ones}")
             pause.wait(every)
 
     def let_pass(self, seconds: float) -> None:
