@@ -1,8 +1,9 @@
 """A record's headers, whatever a producer put there.
 
-Where a header's name is no UTF-8 (Kafka itself doesn't look at names), confluent-kafka raises,
-and keeps the pairs with a hole in them: whoever asks such a message again, and looks at the
-answer, ends the process. So each message is asked once, here.
+Where a header's name is no UTF-8 (Kafka itself doesn't look at names), confluent-kafka keeps and
+returns pairs with a hole in them, which end the process that looks at them, and sets an error.
+Python sees the error only where the call is checked: through `map` it always is, a plain call that
+became hot is not. So messages are asked through `map`, and once, for the second time is no error.
 """
 
 from __future__ import annotations
@@ -24,10 +25,8 @@ def headers_of(message: Message) -> list[Header]:
 
     To be called once a message, and not after `headers_each`.
     """
-    try:
-        return _plain(message.headers() or ())
-    except _UNREADABLE:
-        return []
+    (found,) = headers_each([message]) or [None]
+    return list(found or ())
 
 
 def headers_each(messages: Sequence[Message]) -> list[Sequence[Header] | None] | None:

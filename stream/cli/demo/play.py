@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from stream import cloudevents, schemas
 from stream.adapters.kafka.compacted import publish
+from stream.adapters.kafka.headers import headers_of
 from stream.adapters.kafka.topics import ensure_topics
 from stream.adapters.monitors import encode_monitors
 from stream.cli.demo.late_labels import LateLabels
@@ -26,6 +27,7 @@ from stream.core.baseline import with_metrics
 from stream.core.errors import BrokerError
 from stream.core.labels import LabelKind
 from stream.core.pane.reference import LabelColumn, build_profile, profile_key, profile_to_record
+from stream.core.records import Header
 from stream.core.rules import MetricRule
 from stream.core.specs import MonitorSpec, Profile, Severity
 from stream.settings import Settings
@@ -135,7 +137,7 @@ class _Course:
         self._send(time.monotonic() - self._began)
         for message in self._consumer.consume(100, _TURN_SECONDS):
             if message.error() is None:
-                self._hear(message.value() or b"", message.headers())
+                self._hear(message.value() or b"", headers_of(message))
         self._screen.show(self._scene)
 
     def _send(self, seconds: float) -> None:
@@ -157,9 +159,9 @@ class _Course:
             self._labels.send_due(seconds)
         scene.tick(seconds, self._sent)
 
-    def _hear(self, value: bytes, headers: Any) -> None:
-        if any(name == "ce_type" for name, _ in headers or ()):
-            self._scene.hear_alert(cloudevents.decode(headers, value).json())
+    def _hear(self, value: bytes, headers: Sequence[Header]) -> None:
+        if any(name == "ce_type" for name, _ in headers):
+            self._scene.hear_alert(cloudevents.decode(list(headers), value).json())
         else:
             self._scene.hear_window(orjson.loads(value))
 
