@@ -86,6 +86,7 @@ def zombie(run: Run) -> None:
 def _become(run: Run, count: int) -> None:
     running = run.workers.running()
     run.say(f"{len(running)} → {count} workers at {run.under_way('a change')}")
+    run.pace(count)
     for number in range(len(running), count):
         run.start(f"w{number}")
     for name in running[count:]:

@@ -23,7 +23,7 @@ __all__ = ["CaseError", "Run"]
 _LOOK_SECONDS = 0.1
 _SETTLE_SECONDS = float(TIMES["idle_after"].removesuffix("s"))
 _DIGEST_SECONDS = 1.5
-_BRAKED_SECONDS = 30.0  # what the work takes that is disturbed, at the least
+_BRAKED_SECONDS = 40.0  # what the work takes that is disturbed, at the least
 _LARGE = 1_000
 # Few records a fetch and topics side by side: with large slices too it takes a while to the end.
 _SLOWLY = {
@@ -67,13 +67,20 @@ class Run:
     def braked(self) -> Iterator[None]:
         """Within it workers take their time: however fast the machine, they are disturbed."""
         self.brake = self.workers.folder / "brake"
-        pace = _BRAKED_SECONDS * self.count / self.ground.total
-        self.brake.write_text(f"{pace:.6f}", "ascii")
+        self.pace(self.count)
         self.workers.environ[BRAKE] = str(self.brake)
         try:
             yield
         finally:
             self.brake.unlink()
+
+    def pace(self, count: int) -> None:
+        """Brakes workers so that so many of them take as long together as those before."""
+        if self.brake is not None:
+            seconds = _BRAKED_SECONDS * count / self.ground.total
+            fresh = self.brake.with_suffix(".new")
+            fresh.write_text(f"{seconds:.6f}", "ascii")
+            fresh.replace(self.brake)
 
     def start(self, name: str, command: Sequence[str] = ()) -> None:
         """A worker; those of even numbers are static members of their groups."""
