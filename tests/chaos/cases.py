@@ -21,7 +21,6 @@ _CHOSEN = (
     ("undisturbed", 7, 3),
     ("kill-9", 7, 2),
     ("zombie", 10_000, 2),
-    ("scale", 7, 1),
     ("before-commit", 7, 1),
     ("after-commit", 10_000, 2),
 )

@@ -85,6 +85,7 @@ def zombie(run: Run) -> None:
 
 def _become(run: Run, count: int) -> None:
     running = run.workers.running()
+    before = {name: _assignments(run, name) for name in running}
     run.say(f"{len(running)} → {count} workers at {run.under_way('a change')}")
     run.pace(count)
     for number in range(len(running), count):
@@ -93,8 +94,8 @@ def _become(run: Run, count: int) -> None:
         status = run.workers.terminate(name)
         run.require(status == 0, f"{name} ended with {status} when told to")
     for name in run.workers.running():
-        before = _assignments(run, name)
-        run.until(lambda: _assignments(run, name) > before or run.ground.behind() == 0, "rebalance")  # noqa: B023  # called within the turn
+        seen = before.get(name, 0)
+        run.until(lambda: _assignments(run, name) > seen or run.ground.behind() == 0, "rebalance")  # noqa: B023  # called within the turn
     run.counts["changes of the number"] += 1
 
 
