@@ -67,7 +67,8 @@ def produce_all(
 ) -> None:
     """Produces the records in order and returns when all are acknowledged.
 
-    `largest` is what a record may have of bytes; more than the default, the topic must allow.
+    In order by one request at a time: an idempotent producer waits half a second for its id,
+    and no broker is killed under this one. `largest` is what a record may have of bytes; more than the default, the topic must allow.
     """
     failed: list[KafkaError] = []
 
@@ -78,7 +79,7 @@ def produce_all(
     settings = {
         "bootstrap.servers": bootstrap_servers,
         "partitioner": "murmur2_random",
-        "enable.idempotence": True,
+        "max.in.flight.requests.per.connection": 1,
         "linger.ms": 5,
         "message.max.bytes": largest,
         "log_level": 3,  # a fresh broker's "coordinator load in progress" is not news
@@ -140,7 +141,7 @@ def _drain(consumer: Consumer, unfinished: set[int], topic: str, seconds: float)
     while unfinished:
         if time.monotonic() > deadline:
             raise AssertionError(f"{topic}: no end of partitions {unfinished} after {seconds} s")
-        for message in consumer.consume(5000, 0.1):
+        for message in consumer.consume(5000, 0.02):
             error = message.error()
             if error is None:
                 rows.append(_read(message))
