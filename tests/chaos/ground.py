@@ -143,7 +143,7 @@ class Ground:
 
     def hidden(self) -> str:
         """Where open transactions hide records, in words."""
-        topics = ("observe-changelog", "detect-changelog", "partials")
+        topics = ("observe-changelog", "detect-changelog", "partials", "windows", "alerts")
         stable = self.ends(topics)
         told = [
             f"{name.removeprefix(self.prefix)}/{place} {stable.get((name, place))} to {end}"
