@@ -22,13 +22,13 @@ from stream import schemas
 from stream.core.pane.content import profile_key, profile_to_record
 from stream.core.records import ModelKey
 
-__all__ = ["WORKLOADS", "Workload", "load"]
+__all__ = ["WORKLOADS", "Feed", "Workload", "load"]
 
 _ARROW = [("content-type", b"application/vnd.apache.arrow.stream")]
 _AVRO = [("content-type", b"application/avro"), ("schema", b"prediction")]
 
 
-class _Feed:
+class Feed:
     """A producer that is kept busy but never over its queue."""
 
     def __init__(self, bootstrap: str, prefix: str) -> None:
@@ -76,7 +76,7 @@ class _Feed:
                 return
 
 
-_Fill = Callable[[_Feed, Pool, int, int], None]  # (feed, pool, rows, first event time)
+_Fill = Callable[[Feed, Pool, int, int], None]  # (feed, pool, rows, first event time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,29 +99,29 @@ class Workload:
         return ("predictions", "labels") if self.labels else ("predictions",)
 
 
-def _json(feed: _Feed, pool: Pool, rows: int, begin_ms: int) -> None:
+def _json(feed: Feed, pool: Pool, rows: int, begin_ms: int) -> None:
     feed.rows(("predictions", *row) for row in json_rows(pool, rows, [MODEL], begin_ms))
 
 
-def _json_models(feed: _Feed, pool: Pool, rows: int, begin_ms: int) -> None:
+def _json_models(feed: Feed, pool: Pool, rows: int, begin_ms: int) -> None:
     models = model_keys(_MODELS)
     feed.rows(("predictions", *row) for row in json_rows(pool, rows, models, begin_ms))
 
 
-def _avro(feed: _Feed, pool: Pool, rows: int, begin_ms: int) -> None:
+def _avro(feed: Feed, pool: Pool, rows: int, begin_ms: int) -> None:
     feed.rows((("predictions", *row) for row in avro_rows(pool, rows, begin_ms)), _AVRO)
 
 
-def _arrow(feed: _Feed, pool: Pool, rows: int, begin_ms: int) -> None:
+def _arrow(feed: Feed, pool: Pool, rows: int, begin_ms: int) -> None:
     records = arrow_records(pool, rows // ARROW_ROWS, _PARTITIONS, begin_ms)
     feed.batches(("predictions", *record) for record in records)
 
 
-def _json_labels(feed: _Feed, pool: Pool, rows: int, begin_ms: int) -> None:
+def _json_labels(feed: Feed, pool: Pool, rows: int, begin_ms: int) -> None:
     feed.rows(json_labelled(pool, rows, begin_ms))
 
 
-def _arrow_labels(feed: _Feed, pool: Pool, rows: int, begin_ms: int) -> None:
+def _arrow_labels(feed: Feed, pool: Pool, rows: int, begin_ms: int) -> None:
     feed.batches(arrow_labelled(pool, rows // ARROW_ROWS, _PARTITIONS, begin_ms))
 
 
@@ -140,7 +140,7 @@ WORKLOADS = {
 def load(bootstrap: str, name: str, prefix: str, share: float) -> int:
     """Fills one workload's topics under its prefix; `share` scales it. Returns its events."""
     workload = WORKLOADS[name]
-    pool, feed = Pool(), _Feed(bootstrap, prefix)
+    pool, feed = Pool(), Feed(bootstrap, prefix)
     rows = max(1, round(workload.rows * share) // ARROW_ROWS) * ARROW_ROWS
     workload.fill(feed, pool, rows, start_ms())
     models = [MODEL] if workload.models == 1 else model_keys(workload.models)

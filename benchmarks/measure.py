@@ -23,7 +23,7 @@ from stream.engine import EngineSettings, Runner
 from stream.engine.observer import SilentObserver
 from stream.topics import TOPICS, changelog
 
-__all__ = ["How", "Task", "main"]
+__all__ = ["How", "RowCounter", "Task", "main"]
 
 
 class How(StrEnum):
@@ -49,7 +49,7 @@ class Task:
         return orjson.dumps(asdict(self)).decode()
 
 
-class _Counter(SilentObserveObserver):
+class RowCounter(SilentObserveObserver):
     """Hears of each slice's rows; stops the runner when the meter is full, or all is read."""
 
     def __init__(self, meter: Meter, stop: threading.Event, *, whole: bool = False) -> None:
@@ -115,7 +115,7 @@ def _observe(task: Task, name: str, meter: Meter, *, whole: bool = False) -> int
     Returns how many predictions are pending at its end.
     """
     stop = threading.Event()
-    counter = _Counter(meter, stop, whole=whole)
+    counter = RowCounter(meter, stop, whole=whole)
     agent = _agent(task, name, counter)
     ensure_topics(
         {"bootstrap.servers": task.bootstrap},

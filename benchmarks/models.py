@@ -17,26 +17,23 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 
 import numpy as np
 from confluent_kafka import Producer
 
 from benchmarks.meter import resident_mb
+from benchmarks.timed import Commits, TimedDetect, TimedObserve, Times
 from benchmarks.workload import POOL_ROWS, Pool, ids, model_keys
 from stream import schemas
 from stream.adapters.kafka.local import LocalKafka
 from stream.adapters.kafka.topics import ensure_topics
-from stream.agents.detect.agent import DetectAgent, DetectSettings
-from stream.agents.observe.agent import ObserveAgent, ObserveSettings
+from stream.agents.detect.agent import DetectSettings
+from stream.agents.observe.agent import ObserveSettings
 from stream.core.decode import DecodeLimits
 from stream.core.pane.content import profile_key, profile_to_record
-from stream.core.records import Output, Slice, Source
 from stream.core.specs import MonitorSpec, TimeSpec
-from stream.engine import Commit, EngineSettings, Runner
-from stream.engine.observer import SilentObserver
+from stream.engine import EngineSettings, Runner
 from stream.topics import TOPICS, changelog
 
 _HOUR_MS = 3_600_000
@@ -44,80 +41,6 @@ _PARTITIONS = 6
 _MONITOR = MonitorSpec(min_rows=20)
 _SOURCES = ("predictions",)
 _AGENTS = ("observe", "detect")
-
-
-@dataclass
-class _Times:
-    """Seconds of each call of one agent, on the clock and of its thread's CPU."""
-
-    commits: list[float] = field(default_factory=list)
-    own: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    steps: list[float] = field(default_factory=list)
-    windows: int = 0
-
-
-class _Detect(DetectAgent):
-    """The detect agent, timed."""
-
-    def __init__(self, settings: DetectSettings) -> None:
-        super().__init__(settings)
-        self.times = _Times()
-
-    def step(self, slice_: Slice, now_ms: int) -> Sequence[Output]:
-        started = time.thread_time()
-        outputs = super().step(slice_, now_ms)
-        return self._stepped(started, outputs)
-
-    def work(self, now_ms: int) -> Sequence[Output]:
-        started = time.thread_time()
-        return self._stepped(started, super().work(now_ms))
-
-    def commit(self, positions: Mapping[Source, int], now_ms: int) -> Commit:
-        return _timed(self.times, lambda: super(_Detect, self).commit(positions, now_ms))
-
-    def _stepped(self, started: float, outputs: Sequence[Output]) -> Sequence[Output]:
-        self.times.steps.append(time.thread_time() - started)
-        self.times.windows += sum(output.topic == "windows" for output in outputs)
-        return outputs
-
-
-class _Observe(ObserveAgent):
-    """The observe agent, timed."""
-
-    def __init__(self, settings: ObserveSettings) -> None:
-        super().__init__(settings)
-        self.times = _Times()
-
-    def step(self, slice_: Slice, now_ms: int) -> Sequence[Output]:
-        started = time.thread_time()
-        outputs = super().step(slice_, now_ms)
-        self.times.steps.append(time.thread_time() - started)
-        return outputs
-
-    def commit(self, positions: Mapping[Source, int], now_ms: int) -> Commit:
-        return _timed(self.times, lambda: super(_Observe, self).commit(positions, now_ms))
-
-
-class _Commits(SilentObserver):
-    """Keeps what each commit took as a whole."""
-
-    def __init__(self, times: _Times) -> None:
-        self._times = times
-
-    def committed(self, agent: str, seconds: float) -> None:
-        """A transaction was committed."""
-        del agent
-        self._times.commits.append(seconds)
-
-
-def _timed(times: _Times, call: object) -> Commit:
-    wall, cpu = time.perf_counter(), time.thread_time()
-    commit: Commit = call()  # type: ignore[operator]  # one of the two lambdas above
-    times.own.append(time.perf_counter() - wall)
-    times.cpu.append(time.thread_time() - cpu)
-    times.windows += sum(output.topic == "windows" for output in commit.outputs)
-    return commit
 
 
 def main() -> None:
@@ -147,16 +70,16 @@ def _run(servers: str, models: int, windows: int, rate: int) -> None:
         topics=[*TOPICS, *changelogs],
     )
     _publish(servers, prefix, models)
-    observe = _Observe(
+    observe = TimedObserve(
         ObserveSettings(_SOURCES, _PARTITIONS, _PARTITIONS, TimeSpec(), DecodeLimits())
     )
-    detect = _Detect(
+    detect = TimedDetect(
         DetectSettings(_SOURCES, _PARTITIONS, TimeSpec(), "bench", _MONITOR, closing_seconds=0.25)
     )
     stop = threading.Event()
     settings = EngineSettings(servers, prefix)
     threads = [
-        threading.Thread(target=Runner(agent, settings, _Commits(agent.times)).run, args=(stop,))
+        threading.Thread(target=Runner(agent, settings, Commits(agent.times)).run, args=(stop,))
         for agent in (observe, detect)
     ]
     for thread in threads:
@@ -173,7 +96,7 @@ def _run(servers: str, models: int, windows: int, rate: int) -> None:
     _print(observe.times, detect.times, models, wanted)
 
 
-def _print(observe: _Times, detect: _Times, models: int, wanted: int) -> None:
+def _print(observe: Times, detect: Times, models: int, wanted: int) -> None:
     print(f"{models} models, {detect.windows} of {wanted} windows, {resident_mb():.0f} MB resident")
     print(f"{'seconds':34}{'median':>9}{'99 %':>9}{'most':>9}")
     for name, times in zip(_AGENTS, (observe, detect), strict=True):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import fastavro
@@ -28,6 +28,7 @@ from stream.core.specs import Profile
 
 __all__ = [
     "ARROW_ROWS",
+    "CATEGORICAL",
     "MODEL",
     "POOL_ROWS",
     "Pool",
@@ -49,8 +50,8 @@ __all__ = [
 MODEL = ModelKey("credit", "3")
 ARROW_ROWS = 1_000  # rows in one Arrow record: the SDK's default
 
-_NUMERIC = [f"amount_{i:02}" for i in range(16)]
-_CATEGORICAL = {
+_NUMERIC = 16
+CATEGORICAL = {
     "state": ["CA", "NY", "TX", "WA", "OR"],
     "channel": ["web", "app", "phone"],
     "plan": ["basic", "plus", "pro"],
@@ -64,14 +65,21 @@ _SPREAD_MS = 3 * 3_600_000  # event times begin this long before now
 class Pool:
     """Seeded rows to stitch from: values by column, and their profile's columns."""
 
-    def __init__(self, seed: int = 7) -> None:
+    def __init__(
+        self,
+        seed: int = 7,
+        numeric: int = _NUMERIC,
+        categorical: Mapping[str, Sequence[str]] = CATEGORICAL,
+    ) -> None:
         rng = np.random.default_rng(seed)
+        self.names = [f"amount_{i:02}" for i in range(numeric)]
+        self.texts = categorical
         self.numeric: npt.NDArray[np.float32] = (
-            rng.normal(0, 1, (16, POOL_ROWS)).round(2).astype("f4")
+            rng.normal(0, 1, (numeric, POOL_ROWS)).round(2).astype("f4")
         )
-        self.categories = {
+        self.categories: dict[str, npt.NDArray[np.int8 | np.int16]] = {
             name: rng.integers(0, len(values), POOL_ROWS).astype(np.int8)
-            for name, values in _CATEGORICAL.items()
+            for name, values in categorical.items()
         }
         self.score: npt.NDArray[np.float32] = rng.random(POOL_ROWS).round(3).astype("f4")
         self.prediction = (self.score > 0.5).astype(np.int8)
@@ -80,9 +88,9 @@ class Pool:
     def features(self, place: int) -> dict[str, float | str]:
         """The features of one pooled row."""
         row: dict[str, float | str] = {
-            name: round(float(self.numeric[i, place]), 2) for i, name in enumerate(_NUMERIC)
+            name: round(float(self.numeric[i, place]), 2) for i, name in enumerate(self.names)
         }
-        for name, values in _CATEGORICAL.items():
+        for name, values in self.texts.items():
             row[name] = values[int(self.categories[name][place])]
         return row
 
@@ -90,9 +98,9 @@ class Pool:
         """The reference profile of the pool; with what its labels say where it is `labelled`."""
         columns: RawColumns = {
             f"features.{name}": self.numeric[i].round(2).astype(float).tolist()
-            for i, name in enumerate(_NUMERIC)
+            for i, name in enumerate(self.names)
         }
-        for name, values in _CATEGORICAL.items():
+        for name, values in self.texts.items():
             columns[f"features.{name}"] = [values[code] for code in self.categories[name]]
         columns["score"] = self.score.astype(float).tolist()
         columns["prediction"] = self.prediction.tolist()
@@ -139,7 +147,11 @@ def ids(count: int, rng: np.random.Generator) -> Iterator[bytes]:
 
 
 def json_rows(
-    pool: Pool, count: int, models: list[ModelKey], begin_ms: int
+    pool: Pool,
+    count: int,
+    models: list[ModelKey],
+    begin_ms: int,
+    rows_a_ms: float = _ROWS_A_MS,
 ) -> Iterator[tuple[bytes, bytes]]:
     """(key, value) of JSON predictions, the models round robin."""
     tails = pool.tails()
@@ -150,14 +162,14 @@ def json_rows(
     ]
     for i in range(count):
         key = next(keys)
-        moment = b"%d" % moment_ms(i, begin_ms)
+        moment = b"%d" % moment_ms(i, begin_ms, rows_a_ms)
         middle = middles[i % len(middles)]
         yield key, b'{"prediction_id":"' + key + middle + moment + tails[i % POOL_ROWS]
 
 
-def moment_ms(row: int, begin_ms: int) -> int:
+def moment_ms(row: int, begin_ms: int, rows_a_ms: float = _ROWS_A_MS) -> int:
     """The event time of the row of this number."""
-    return begin_ms + row // _ROWS_A_MS
+    return begin_ms + int(row / rows_a_ms)
 
 
 def avro_rows(pool: Pool, count: int, begin_ms: int) -> Iterator[tuple[bytes, bytes]]:
@@ -186,21 +198,24 @@ def avro_rows(pool: Pool, count: int, begin_ms: int) -> Iterator[tuple[bytes, by
 
 
 def arrow_records(
-    pool: Pool, records: int, partitions: int, begin_ms: int
+    pool: Pool, records: int, partitions: int, begin_ms: int, rows_a_ms: float = _ROWS_A_MS
 ) -> Iterator[tuple[int, bytes]]:
     """(partition, value) of Arrow batches of ARROW_ROWS rows; the partitions take turns."""
     rng = np.random.default_rng(3)
     for record in range(records):
-        moment_ms = arrow_moment_ms(record // partitions, begin_ms)
-        yield record % partitions, arrow_value(pool, record, moment_ms, rng.bytes(16 * ARROW_ROWS))
+        moment_ms = arrow_moment_ms(record // partitions, begin_ms, rows_a_ms)
+        row_ids = rng.bytes(16 * ARROW_ROWS)
+        yield record % partitions, arrow_value(pool, record, moment_ms, row_ids, rows_a_ms)
 
 
-def arrow_moment_ms(turn: int, begin_ms: int) -> int:
+def arrow_moment_ms(turn: int, begin_ms: int, rows_a_ms: float = _ROWS_A_MS) -> int:
     """The event time of the first row of a partition's batch of this number."""
-    return begin_ms + turn * ARROW_ROWS // _ROWS_A_MS
+    return moment_ms(turn * ARROW_ROWS, begin_ms, rows_a_ms)
 
 
-def arrow_value(pool: Pool, record: int, moment_ms: int, row_ids: bytes) -> bytes:
+def arrow_value(
+    pool: Pool, record: int, moment_ms: int, row_ids: bytes, rows_a_ms: float = _ROWS_A_MS
+) -> bytes:
     """One Arrow batch of predictions, their ids 16 bytes each.
 
     Numbers are float32, categories dictionaries, as the SDK sends them.
@@ -208,12 +223,12 @@ def arrow_value(pool: Pool, record: int, moment_ms: int, row_ids: bytes) -> byte
     pick = arrow_rows(record)
     columns: dict[str, pa.Array] = {
         "prediction_id": arrow_ids(row_ids),
-        "event_time_ms": pa.array(moment_ms + np.arange(ARROW_ROWS) // _ROWS_A_MS),
+        "event_time_ms": pa.array(moment_ms + (np.arange(ARROW_ROWS) / rows_a_ms).astype(np.int64)),
     }
-    for i, name in enumerate(_NUMERIC):
+    for i, name in enumerate(pool.names):
         columns[f"features.{name}"] = pa.array(pool.numeric[i, pick])
     for name, codes in pool.categories.items():
-        values = pa.array(_CATEGORICAL[name])
+        values = pa.array(pool.texts[name])
         columns[f"features.{name}"] = pa.DictionaryArray.from_arrays(pa.array(codes[pick]), values)
     columns["prediction"] = pa.array(pool.prediction[pick])
     columns["score"] = pa.array(pool.score[pick])
