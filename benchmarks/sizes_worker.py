@@ -123,11 +123,13 @@ def _detected(side: Side) -> _Reading:
 
 
 def _through(side: Side, meter: Meter, times: Times) -> _Reading:
-    """What observe did with a filled topic."""
-    rate = meter.reading().rate
+    """What observe did with a filled topic; on the clock, and by the CPU of its own part."""
+    rate, cpu = meter.reading().rate, sum(times.steps) + sum(times.cpu)
     return {
         "observe: rows/s": rate,
         "observe: feature values/s": rate * side.features,
+        "observe: rows/s of CPU": side.rows / cpu,
+        "observe: feature values/s of CPU": side.rows / cpu * side.features,
         "observe: commit, s, median": _quantile(times.commits, 0.5),
         "observe: commit, s, most": _quantile(times.commits, 1.0),
         "observe: largest record, KB": times.largest / 1e3,
@@ -137,20 +139,22 @@ def _through(side: Side, meter: Meter, times: Times) -> _Reading:
 
 def _steady(times: Times) -> _Reading:
     """What the commits of a steady stream took, and how much of the time."""
-    commits, ended = times.commits[_FIRST_COMMITS:], times.ended[_FIRST_COMMITS - 1 :]
-    intervals = times.intervals[_FIRST_COMMITS:]
+    later, first = slice(_FIRST_COMMITS, None), _FIRST_COMMITS - 1
+    commits, intervals = times.commits[later], times.intervals[later]
     if not commits:
         raise SystemExit(f"{len(times.commits)} commits are too few: let it run longer")
+    lasted, used = times.ended[-1] - times.ended[first], times.used[-1] - times.used[first]
     return {
         "commits": len(commits),
         "commit, s, median": _quantile(commits, 0.5),
         "commit, s, 90 %": _quantile(commits, 0.9),
         "commit, s, most": _quantile(commits, 1.0),
-        "commit, agent's part, s, median": _quantile(times.own[_FIRST_COMMITS:], 0.5),
-        "commit, agent's part, CPU, s, median": _quantile(times.cpu[_FIRST_COMMITS:], 0.5),
+        "commit, agent's part, s, median": _quantile(times.own[later], 0.5),
+        "commit, agent's part, CPU, s, median": _quantile(times.cpu[later], 0.5),
         "commit interval, s, median": _quantile(intervals, 0.5),
         "commit interval, s, most": _quantile(intervals, 1.0),
-        "share of the time in commits": sum(commits) / (ended[-1] - ended[0]),
+        "share of the time in commits": sum(commits) / lasted,
+        "CPU of the process, of one core": used / lasted,
         "largest record, KB": times.largest / 1e3,
         "resident, MB": resident_mb(),
     }

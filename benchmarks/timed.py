@@ -20,13 +20,14 @@ __all__ = ["Commits", "TimedDetect", "TimedObserve", "Times"]
 class Times:
     """Seconds of each call of one agent, on the clock or of its thread's CPU.
 
-    `ended` are the moments (monotonic) at which `commits` ended, `intervals` what the engine then
-    chose as the time to the next one, `ends` a window's share of the call that wrote it (on the
-    clock).
+    `ended` are the moments (monotonic) at which `commits` ended, `used` the CPU seconds of the
+    process by then, `intervals` what the engine chose as the time to the next one. `ends` are
+    windows' shares (on the clock) of the calls that wrote them.
     """
 
     commits: list[float] = field(default_factory=list)
     ended: list[float] = field(default_factory=list)
+    used: list[float] = field(default_factory=list)
     intervals: list[float] = field(default_factory=list)
     own: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -106,6 +107,7 @@ class Commits(SilentObserver):
         del agent
         self._times.commits.append(seconds)
         self._times.ended.append(time.monotonic())
+        self._times.used.append(time.process_time())
 
     def paced(self, agent: str, seconds: float) -> None:
         """The next commit is due after so long."""
