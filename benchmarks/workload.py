@@ -21,6 +21,7 @@ import orjson
 import pyarrow as pa
 
 from stream import schemas
+from stream.client.arrow_tables import compact
 from stream.core.pane.content import content_hash, profile_to_record
 from stream.core.pane.reference import LabelColumn, build_profile
 from stream.core.records import ModelKey, RawColumns
@@ -229,10 +230,17 @@ def arrow_value(
         columns[f"features.{name}"] = pa.array(pool.numeric[i, pick])
     for name, codes in pool.categories.items():
         values = pa.array(pool.texts[name])
-        columns[f"features.{name}"] = pa.DictionaryArray.from_arrays(pa.array(codes[pick]), values)
+        texts = pa.DictionaryArray.from_arrays(pa.array(codes[pick]), values)
+        columns[f"features.{name}"] = texts if codes.dtype == np.int8 else _few(texts)
     columns["prediction"] = pa.array(pool.prediction[pick])
     columns["score"] = pa.array(pool.score[pick])
     return arrow_stream(columns, {"model": MODEL.model, "version": MODEL.version})
+
+
+def _few(texts: pa.Array) -> pa.Array:
+    """The texts as the SDK sends them: numbered where many are alike."""
+    table = compact(pa.table({"texts": texts.cast(pa.string())}))
+    return table.column("texts").combine_chunks()
 
 
 def arrow_rows(record: int) -> slice:
