@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.client.arrow_tables import compact
@@ -16,11 +16,13 @@ def compacted(texts: list[str | None]) -> pa.Array:
     return compact(table).column("features.channel").combine_chunks()
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_texts_stay_what_they_are(texts: list[str | None]) -> None:
     assert compacted(texts).to_pylist() == texts
 
 
+@settings(deadline=None)
 @given(TEXTS.flatmap(lambda texts: st.tuples(st.just(texts * 9), st.permutations(texts * 9))))
 def test_equal_texts_have_equal_dictionaries(
     both: tuple[list[str | None], list[str | None]],
