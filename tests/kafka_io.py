@@ -68,7 +68,8 @@ def produce_all(
     """Produces the records in order and returns when all are acknowledged.
 
     In order by one request at a time: an idempotent producer waits half a second for its id,
-    and no broker is killed under this one. `largest` is what a record may have of bytes; more than the default, the topic must allow.
+    and no broker is killed under this one. `largest` is what a record may have of bytes; more
+    than the default, the topic must allow.
     """
     failed: list[KafkaError] = []
 

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka import IsolationLevel
 from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.local import KafkaUnavailableError, LocalKafka
 from stream.adapters.kafka.local_config import NodePlan, kafka_version, lease_port, new_cluster_id
 from stream.adapters.kafka.local_docker import DockerNode, environment
 from stream.adapters.kafka.local_java import find_java, kafka_jars
+from stream.adapters.kafka.offsets import Partition, ends
 from stream.core.errors import BrokerError
 from tests.conftest import Kafka
 from tests.kafka_io import Record, create_topic, produce_all, read_all
@@ -70,13 +72,28 @@ def test_three_brokers_go_on_when_one_is_killed(own_kafka: OwnKafka) -> None:
     local = own_kafka(brokers=3, heap_mb=256)
     servers = local.bootstrap_servers
     create_topic(servers, "replicated", 3)
-    known = AdminClient({"bootstrap.servers": servers}).list_topics("replicated", timeout=SECONDS)
+    admin = AdminClient({"bootstrap.servers": servers})
+    known = admin.list_topics("replicated", timeout=SECONDS)
     assert {len(p.replicas) for p in known.topics["replicated"].partitions.values()} == {3}
+    create_topic(servers, "ends", 12)
+    produce_all(servers, "ends", [Record(b"x", partition=p) for p in range(12)])
+    assert set(_ends(admin).values()) == {1}
     local.kill(1)
+    _wait_until(lambda: set(_ends(admin).values()) == {1}, "the ends, with new leaders")
     assert [local.running(broker) for broker in range(3)] == [True, False, True]
     produce_all(servers, "replicated", [Record(b"x", partition=p) for p in range(3)])
     local.restart(1)
     assert len(read_all(servers, "replicated")) == 3
+
+
+def _ends(admin: AdminClient) -> dict[Partition, int]:
+    """All ends or none: a leader that is away must not look like an empty partition."""
+    try:
+        found = ends(admin, [("ends", p) for p in range(12)], IsolationLevel.READ_UNCOMMITTED)
+    except BrokerError:
+        return {}
+    assert set(found.values()) == {1}
+    return found
 
 
 def test_a_data_folder_is_kept_for_the_next_start(tmp_path: Path, kafka: Kafka) -> None:

@@ -161,6 +161,22 @@ def test_an_end_that_is_told_after_an_outage_begins_a_silence() -> None:
     assert not any(outage) and [bool(claims) for claims in after] == 5 * [False] + 2 * [True]
 
 
+def test_a_source_that_is_held_again_and_again_stays_silent() -> None:
+    silence, source = Silence(5_000, 900_000), Source("predictions", 0)
+    silence.watch([source])
+    silence.heard([source], NOW)
+    claimed = []
+    for second in range(60):
+        silence.held([source])
+        silence.ended([source], NOW + 1_000 * second)
+        claimed += silence.claims({source: 7}, NOW + 1_000 * second)
+    assert claimed[0].at_ms == NOW + 5_000 and len(claimed) > 40
+    silence.heard([source], NOW + 60_000)
+    silence.ended([source], NOW + 61_000)
+    after = [silence.claims({source: 7}, NOW + 61_000 + 1_000 * second) for second in range(7)]
+    assert [bool(claims) for claims in after] == 5 * [False] + 2 * [True]
+
+
 def test_a_source_that_never_ends_is_claimed_after_max_hold() -> None:
     agent = new_agent()
     assign_tasks(agent, range(1))

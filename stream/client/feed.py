@@ -118,7 +118,7 @@ class Feed:
         error = message.error()
         if error is None:
             return message
-        if error.code() == KafkaError._FATAL:  # noqa: SLF001  # librdkafka's own code has no other name
+        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  # librdkafka's own code has no other name
             raise FatalBrokerError(f"{self._topic}: {error.str()}: start the subscriber again")
         self._hear_error(error)
         return None

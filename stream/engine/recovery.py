@@ -12,6 +12,7 @@ Every step is short or gives up soon and is repeated, so that the group hears of
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class Recovery:
         self.tasks = tuple(tasks)
         self.records = 0
         self.started = time.monotonic()
-        self._moved = self.started
+        self._moved = math.inf  # when records came last, from the first look on
 
     def advance(self, consumer: Consumer) -> list[Restored] | None:
         """Goes one short step on; returns the tasks when all may start, else None.
@@ -124,7 +125,7 @@ class Recovery:
 
     def _ask_offsets(self) -> None:
         self._oldest = beginnings(self._admin, self._inputs())
-        targets = self._ends()
+        targets = self._ends(IsolationLevel.READ_UNCOMMITTED)
         for task, kept in list(self._kept.items()):
             unmoved = targets[self._changelog, task] == kept.end
             if not unmoved or (self._committed or {})[task] != dict(kept.positions):
@@ -133,9 +134,9 @@ class Recovery:
         self._read = dict.fromkeys(self._targets, 0)
         self._states = {task: {} for _, task in self._targets}
 
-    def _ends(self) -> dict[Partition, int]:
+    def _ends(self, isolation: IsolationLevel) -> dict[Partition, int]:
         changelogs = [(self._changelog, task) for task in self.tasks]
-        return ends(self._admin, changelogs, IsolationLevel.READ_UNCOMMITTED)
+        return ends(self._admin, changelogs, isolation)
 
     def _reached(self, targets: Mapping[Partition, int]) -> bool:
         return all(self._read[one] >= end for one, end in targets.items())
@@ -144,6 +145,7 @@ class Recovery:
         if self._reader is None:
             self._reader = self._connection.reader()
             self._reader.assign([TopicPartition(*one, 0) for one in self._read])
+            self._moved = time.monotonic()
         before = dict(self._read)
         records = read_on(self._reader, self._read, _WAIT_SECONDS, self._connection.login)
         self._complain(moved=self._read != before)
@@ -163,11 +165,14 @@ class Recovery:
             self._moved = now
         elif now - self._moved > _COMPLAIN_SECONDS:
             self._moved = now
+            stable = self._ends(IsolationLevel.READ_COMMITTED)
             hidden = [
-                f"{name}/{task} {self._read[name, task]} to {end}"
+                f"{name}/{task} {stable[name, task]} to {end}"
                 for (name, task), end in sorted((self._targets or {}).items())
-                if self._read[name, task] < end
+                if stable[name, task] < end
             ]
+            if not hidden:
+                return
             _log.warning(
                 "%s waits: a transaction that nobody ends hides records of its changelog (%s). "
                 "Kafka aborts it when it times out; where that never comes, "

@@ -204,6 +204,8 @@ class Transaction:
             raise self._judged(error) from error
 
     def _begin(self) -> None:
+        if self._errors.breaks:
+            self.renew()
         self._call(self._producer.begin_transaction)
         self._topics.clear()
         self._denied = False

@@ -98,13 +98,17 @@ def _offsets(
         asked = admin.list_offsets(
             dict(wanted), isolation_level=isolation, request_timeout=_SECONDS
         )
-        return {
+        found = {
             (one.topic, one.partition): future.result(2 * _SECONDS).offset
             for one, future in asked.items()
         }
     except (KafkaException, FutureTimeoutError) as error:
         _look_again(admin)
         raise _failed("tell the offsets of its partitions", error) from error
+    if any(offset < 0 for offset in found.values()):  # the client's word for a leader that is away
+        _look_again(admin)
+        raise BrokerError("Kafka did not tell the offsets of partitions whose leader is away")
+    return found
 
 
 def _look_again(admin: AdminClient) -> None:

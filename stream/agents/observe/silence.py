@@ -16,6 +16,7 @@ _CLAIMS_PER_IDLE = 6  # a claim is repeated this often in each `idle_after`
 class _Voice:
     heard_ms: int | None = None  # None: since its task was assigned, no clock has been seen
     at_end: bool = False
+    silent: bool = False  # its end was told, and no row since: held or not, silence counts
 
 
 class Silence:
@@ -48,20 +49,22 @@ class Silence:
         for source in sources:
             voice = self._voices.get(source)
             if voice is not None:
-                voice.heard_ms, voice.at_end = now_ms, False
+                voice.heard_ms, voice.at_end, voice.silent = now_ms, False, False
 
     def ended(self, sources: Iterable[Source], now_ms: int) -> None:
-        """These sources were read to their end; from then on their silence counts.
+        """These sources were read to their end; from then on, told first, their silence counts.
 
         After an outage a broker may say so too early, before it knows its own log's end again.
         """
         for source in sources:
             voice = self._voices.get(source)
-            if voice is not None and not voice.at_end:
-                voice.heard_ms, voice.at_end = now_ms, True
+            if voice is not None:
+                if not voice.silent:
+                    voice.heard_ms = now_ms
+                voice.at_end = voice.silent = True
 
     def held(self, sources: Iterable[Source]) -> None:
-        """These sources aren't being read now: whether they have ended isn't known."""
+        """These sources aren't being read now: whether rows came since their end isn't known."""
         for source in sources:
             voice = self._voices.get(source)
             if voice is not None:

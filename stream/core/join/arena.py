@@ -14,10 +14,10 @@ from stream.core.join.compiled import compiled
 from stream.core.join.layout import EXTENT_SHIFT, Rows, Slots
 from stream.core.records import Int64s
 
-__all__ = ["Arena", "Bucket", "Places"]
+__all__ = ["NOBODY", "Arena", "Bucket", "Places"]
 
 _MASK = (1 << EXTENT_SHIFT) - 1
-_NOBODY = -1
+NOBODY = -1
 _GROWTH = ((1 << 10, 1), (1 << 13, 2), (1 << 15, 3))  # up to so many extents by 1 / 2**that
 _LEAST_GROWTH = 5
 _NARROW = 1 << 16  # numbers of groups that are looked up in a table, not sorted
@@ -222,7 +222,7 @@ class Arena:
         return self.slots_of(bucket, start)
 
     def _give_back(self, extents: list[int]) -> None:
-        self.owner[extents] = _NOBODY
+        self.owner[extents] = NOBODY
         self.told[extents] = 0
         self._free += reversed(extents)
 

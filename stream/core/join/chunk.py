@@ -167,9 +167,15 @@ def _told_once(
     columns: Mapping[str, npt.NDArray[Any]],
 ) -> tuple[list[str], list[bytes | memoryview]]:
     """The names of columns with one value alone; all columns' bytes, of those the one value's."""
-    same = [name for name, column in columns.items() if (column == column[0]).all()]
+    same = [name for name, column in columns.items() if _constant(column)]
     told = {name: column[:1] if name in same else column for name, column in columns.items()}
     return same, [_bytes(column) for column in told.values()]
+
+
+def _constant(column: npt.NDArray[Any]) -> bool:
+    """Whether all values have the same bits: 0.0 and -0.0 differ, NaN may be the same."""
+    bits = column.view(f"u{column.itemsize}")
+    return bool((bits == bits[0]).all())
 
 
 def _cuts(sizes: Sequence[int], at_most: int) -> list[int]:

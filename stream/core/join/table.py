@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.join.arena import Arena, Bucket
+from stream.core.join.arena import NOBODY, Arena, Bucket
 from stream.core.join.index import Index
 from stream.core.join.layout import EXTENT_SHIFT, Rows, Slots
 
@@ -49,18 +49,21 @@ class Table:
     def taken(self, task: int) -> Slots:
         """The slots of a task's rows that were written to since the last call."""
         if self._touched:
-            slots = np.concatenate(self._touched)
-            self._touched.clear()
-            owner = self.arena.owner.take(slots >> EXTENT_SHIFT)
-            order = np.argsort(owner.astype(np.int16), kind="stable")  # by radix
-            owner, slots = owner.take(order), slots.take(order)
-            starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
-            for number, part in zip(
-                owner.take(starts).tolist(), np.split(slots, starts[1:]), strict=True
-            ):
-                self._of_task.setdefault(number, []).append(part)
+            self._sort_touched()
         parts = self._of_task.pop(task, [])
         return self.arena.told_of(task, np.concatenate(parts)) if parts else _NO_SLOTS
+
+    def _sort_touched(self) -> None:
+        """Gives each task what was touched of its rows; what was released since is nobody's."""
+        slots = np.concatenate(self._touched)
+        self._touched.clear()
+        owner = self.arena.owner.take(slots >> EXTENT_SHIFT)
+        order = np.argsort(owner.astype(np.int16), kind="stable")  # by radix
+        owner, slots = owner.take(order), slots.take(order)
+        starts = np.flatnonzero(np.diff(owner, prepend=NOBODY))
+        parts = np.split(slots, starts)[1:]
+        for number, part in zip(owner.take(starts).tolist(), parts, strict=True):
+            self._of_task.setdefault(number, []).append(part)
 
     def expire(self, task: int, before_ms: int, at_most: int) -> Iterator[Slots]:
         """Forgets the task's buckets that ended before a time, until so many rows are gone.
