@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
 
-from stream.adapters.kafka.offsets import Partition, ends
+from stream.adapters.kafka.offsets import Partition
 from stream.core.errors import BrokerError, StateError
 from stream.core.records import Output, Source
 from stream.engine import Commit, Runner
@@ -35,9 +35,8 @@ def deployment(kafka: Kafka, unique: str) -> Deployment:
 class StableEnds(Recovery):
     """Rule 1 broken: takes the end of what is committed for the changelog's end."""
 
-    def _ends(self) -> dict[Partition, int]:
-        changelogs = [(self._changelog, task) for task in self.tasks]
-        return ends(self._admin, changelogs, IsolationLevel.READ_COMMITTED)
+    def _ends(self, _: IsolationLevel) -> dict[Partition, int]:
+        return super()._ends(IsolationLevel.READ_COMMITTED)
 
 
 class StableEndsSession(Session):

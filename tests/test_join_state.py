@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -155,6 +157,39 @@ def test_records_stay_small_and_carry_the_extras(extra: bytes | None) -> None:
     assert (mine.extras is None) == (extra is None)
     updates = [value for _, value in other.changes(0) if value is not None]
     assert max(len(value) for value in updates) < 800_000
+
+
+def test_what_is_labelled_and_forgotten_between_two_commits_takes_no_memory() -> None:
+    n = 2_000
+    join = JoinBuffer(_RULES, [Cohort(ModelKey("a", "1"), SPEC, (), 1)])
+    held = []
+    for step in range(60):
+        made, labels = _many(n, None), _all_labels(n)
+        for times_ms in (made.time_ms, labels.time_ms, labels.watermark_ms):
+            times_ms += 10 * step * _HOUR_MS
+        labels.watermark_ms[:] = made.time_ms
+        labels.time_ms[:] = made.time_ms
+        join.predictions(made)
+        assert len(join.labels(labels).outcomes) == n
+        join.advance(0, (10 * step + 5) * _HOUR_MS, (10 * step + 5) * _HOUR_MS)
+        join.changes(0)
+        if step == 10:
+            tracemalloc.start()
+        elif step > 10:
+            held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert join.pending(0) == join.waiting(0) == 0
+    assert held[-1] - held[0] < 100_000  # a number of 8 bytes a label would be 768,000
+
+
+def test_signs_of_zero_survive_a_restart() -> None:
+    cohorts = [Cohort(ModelKey("a", "1"), SPEC, (), _HORIZON_MS)]
+    join, other = JoinBuffer(_RULES, cohorts), JoinBuffer(_RULES, cohorts)
+    zeros = np.array([0.0, -0.0])
+    join.predictions(replace(_many(2, None), value=zeros, time_ms=np.zeros(2, dtype=np.int64)))
+    other.restore(0, {k: v for k, v in join.changes(0) if v is not None}, cohorts.index)
+    found = other.labels(_all_labels(2)).outcomes.value
+    assert np.signbit(found).tolist() == [False, True]
 
 
 def test_a_cohort_is_written_once_and_removed_when_no_bucket_has_it() -> None:

@@ -14,7 +14,7 @@ from stream.agents.observe.agent import ObserveAgent
 from stream.agents.observe.observer import SilentObserveObserver
 from stream.agents.observe.silence import Silence
 from stream.core.partitioner import partitions_of
-from stream.core.records import Output, Partial, Source
+from stream.core.records import Claim, Output, Partial, Source
 from tests.observe_agents import (
     NOW,
     PANE_MS,
@@ -165,7 +165,7 @@ def test_a_source_that_is_held_again_and_again_stays_silent() -> None:
     silence, source = Silence(5_000, 900_000), Source("predictions", 0)
     silence.watch([source])
     silence.heard([source], NOW)
-    claimed = []
+    claimed: list[Claim] = []
     for second in range(60):
         silence.held([source])
         silence.ended([source], NOW + 1_000 * second)
