@@ -48,6 +48,7 @@ SCORE_BINS = 128  # of a profile with labels: scores of two digits have a bin ea
 SEGMENT_VALUES = 20
 _SEGMENT_CHARACTERS = 20_000
 _FEWEST = 4  # bins and categories that a large profile isn't cut below
+_COARSE = 16  # with as few of both, a large profile's variables are cut too
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,15 @@ class _Limits:
     variables: int = 1_000
 
     def narrower(self) -> _Limits:
-        """The next narrower limits."""
+        """The next narrower limits: coarser variables first, fewer of them once they are coarse."""
+        coarse = self.bins <= _COARSE and self.categories <= _COARSE
         return _Limits(
             max(self.bins // 2, min(self.bins, _FEWEST)),
             max(self.categories // 2, min(self.categories, _FEWEST)),
             self.others // 2,
             max(self.score_bins // 2, min(self.score_bins, _FEWEST)),
             self.characters // 2,
-            self.variables * 3 // 4,
+            self.variables * 3 // 4 if coarse else self.variables,
         )
 
 
@@ -100,7 +102,7 @@ def build_profile(
     most 20 different whole numbers is categorical, and so is a column without any value.
 
     The record stays below `max_bytes`: of more than 1,000 variables those with most values are
-    kept, and bins, categories and variables are cut further where that isn't enough.
+    kept. Where that isn't enough, bins and categories are cut, and below 16 of them variables too.
 
     `label` adds what the labels say (`calibration`), and cuts a binary model's score into
     `score_bins`: the estimated performance is as fine as they are. `segments` are columns to
