@@ -61,7 +61,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=("partitions", "features", "categories"))
     parser.add_argument("--share", type=float, default=1.0, help="of the rows of filled topics")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of the steady streams")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the steady streams")
     parser.add_argument("--rate", type=int, default=2_000, help="their predictions a second")
     options = parser.parse_args()
     whole = True
