@@ -28,7 +28,6 @@ class Kafka:
 
 
 def unavailable(error: KafkaUnavailableError) -> NoReturn:
-    """Skips the test, for want of a Kafka; under CI=true it fails."""
     """Skips the test for want of a Kafka; under CI=true fails it."""
     if os.environ.get("CI") == "true":
         pytest.fail(str(error))

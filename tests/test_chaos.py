@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from stream.adapters.kafka.local import KafkaUnavailableError
+from stream.adapters.kafka.local import KafkaUnavailableError, LocalKafka
 from tests.chaos.cases import Case, short_form
 from tests.chaos.matrix import Matrix
 from tests.chaos.report import line
@@ -18,16 +15,14 @@ SECONDS = 150.0
 
 
 @pytest.fixture(scope="module")
-def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
-    """Brokers of its own, which are killed and stopped."""
-    logs: Path = tmp_path_factory.mktemp("chaos")
-    made = Matrix(SEED, logs, SECONDS)
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
+    """Each case has brokers of its own, which are killed and stopped."""
     try:
-        made.kafka(1)
+        with LocalKafka(quick=True):
+            pass
     except KafkaUnavailableError as error:
         unavailable(error)
-    yield made
-    made.close()
+    return Matrix(SEED, tmp_path_factory.mktemp("chaos"), SECONDS)
 
 
 @pytest.mark.timeout(2 * SECONDS)

@@ -32,15 +32,12 @@ def main(arguments: Sequence[str]) -> int:
     results: list[Result] = []
     started = time.monotonic()
     matrix = Matrix(asked.seed, folder, _SECONDS, _say)
-    try:
-        for result in matrix.results(chosen):
-            results.append(result)
-            _say("\n".join(f"    {step}" for step in result.journal))
-            _say(line(result))
-            if asked.report:
-                _write(asked.report, asked.seed, results)
-    finally:
-        matrix.close()
+    for result in matrix.results(chosen):
+        results.append(result)
+        _say("\n".join(f"    {step}" for step in result.journal))
+        _say(line(result))
+        if asked.report:
+            _write(asked.report, asked.seed, results)
     _say(as_markdown(asked.seed, results, journal=False))
     failed = sum(bool(result.failure) for result in results)
     seconds = time.monotonic() - started

@@ -11,7 +11,7 @@ __all__ = ["kill_9", "restart", "scale", "zombie"]
 
 _KILLS = 10
 _RESTARTS = 5
-_FENCED = ("the group went on without this worker's tasks", "fenced")
+_FENCED = ("the group went on without this worker's tasks", "fenced", "Unknown member")
 _RUNNING = re.compile(r"tasks of \w+ running: [1-9]")
 
 

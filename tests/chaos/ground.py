@@ -154,14 +154,15 @@ class Ground:
         ]
         return ", ".join(told)
 
-    def missing(self, digest: Digest) -> list[str]:
-        """Which of the workload's last windows aren't there yet."""
+    def missing(self, digest: Digest, moving: str = "") -> list[str]:
+        """Which of the workload's last windows, but for those of one kind, aren't there yet."""
         there = {
             (what.model, what.version, what.kind, what.end_ms)
             for found in (*digest.windows, *digest.moved)
             if isinstance(what := found.what, Window) and not what.segment
         }
-        return [str(last) for last in made(self.plan).last if last not in there]
+        lasts = [last for last in made(self.plan).last if last.kind != moving]
+        return [str(last) for last in lasts if last not in there]
 
     def digest(self) -> Digest:
         """Of all windows and incidents as they stand."""

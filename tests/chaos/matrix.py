@@ -13,7 +13,7 @@ from random import Random
 from confluent_kafka import KafkaException
 
 from stream.adapters.kafka.local import LocalKafka
-from stream.core.errors import BrokerError, DriftstreamError
+from stream.core.errors import DriftstreamError
 from stream.workload import Plan
 from tests.chaos.cases import Case
 from tests.chaos.comparing import Outcome, differences
@@ -44,7 +44,7 @@ class Result:
 
 
 class Matrix:
-    """The brokers and the undisturbed outcomes that a number of cases share.
+    """The undisturbed outcomes that a number of cases share; brokers are each run's own.
 
     `folder` gets the logs of cases that fail. `seconds` bounds each wait of a run.
     """
@@ -56,14 +56,7 @@ class Matrix:
         self._folder = folder
         self._seconds = seconds
         self._say = say
-        self._kafkas: dict[int, LocalKafka] = {}
         self._references: dict[tuple[Plan, bool], Outcome] = {}
-
-    def close(self) -> None:
-        """Ends the brokers."""
-        for kafka in self._kafkas.values():
-            kafka.stop()
-        self._kafkas.clear()
 
     def results(self, cases: Sequence[Case]) -> Iterator[Result]:
         """Each case's result as it comes."""
@@ -87,7 +80,6 @@ class Matrix:
                     result.counts = dict(run.counts + run.workers.told())
         except (AssertionError, DriftstreamError, KafkaException, OSError) as error:
             result.failure = f"{type(error).__name__}: {error}"
-            self._give_up(disturbance.brokers)  # whatever state it is in
         result.seconds = time.monotonic() - started
         return result
 
@@ -110,27 +102,6 @@ class Matrix:
             )
         return self._references[key]
 
-    def kafka(self, brokers: int) -> LocalKafka:
-        """The cluster of that size, all of its brokers running; another one if it can't be had."""
-        kafka = self._kafkas.get(brokers)
-        if kafka is not None:
-            try:
-                for broker in range(brokers):
-                    if not kafka.running(broker):
-                        kafka.restart(broker)
-                return kafka
-            except BrokerError as error:
-                self._say(f"a cluster is given up: {error}")
-                self._give_up(brokers)
-        self._kafkas[brokers] = LocalKafka(brokers, quick=True, properties=_PATIENT)
-        self._kafkas[brokers].start()
-        return self._kafkas[brokers]
-
-    def _give_up(self, brokers: int) -> None:
-        kafka = self._kafkas.pop(brokers, None)
-        if kafka is not None:
-            kafka.stop()
-
     def _disturbed(self, run: Run, case: Case, reference: Outcome, result: Result) -> None:
         disturbance = DISTURBANCES[case.disturbance]
         with run.braked() if disturbance.braked else nullcontext():
@@ -145,19 +116,23 @@ class Matrix:
     @contextmanager
     def _run(self, case: Case, *, appended: bool = False) -> Iterator[Run]:
         disturbance = DISTURBANCES[case.disturbance]
-        kafka = self.kafka(disturbance.brokers)
         prefix = f"chaos-{uuid.uuid4().hex[:8]}."
-        ground = Ground(kafka.bootstrap_servers, prefix, case.plan, appended)
-        ground.prepare(disturbance.held)
         folder = self._folder / prefix.rstrip(".")
         folder.mkdir(parents=True)
-        workers = Workers(ground.environ, folder)
         random = Random(f"{self._seed} {case.name}")
-        run = Run(ground, kafka, workers, case.workers, case.slice_records, random, self._seconds)
-        try:
-            yield run
-        finally:
-            workers.end()
-            ground.close()
-            for broker in range(disturbance.brokers):
-                kafka.resume(broker)
+        brokers = disturbance.brokers
+        with LocalKafka(brokers, quick=True, properties=_PATIENT) as kafka:
+            ground = Ground(kafka.bootstrap_servers, prefix, case.plan, appended)
+            ground.prepare(disturbance.held)
+            workers = Workers(ground.environ, folder)
+            run = Run(
+                ground, kafka, workers, case.workers, case.slice_records, random, self._seconds
+            )
+            run.moving = disturbance.moving
+            try:
+                yield run
+            finally:
+                workers.end()
+                ground.close()
+                for broker in range(brokers):
+                    kafka.resume(broker)

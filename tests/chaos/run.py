@@ -43,6 +43,7 @@ class CaseError(AssertionError):
 class Run:
     """A workload being worked off by workers; what is done to them is told to the journal.
 
+    `moving` is the kind of windows that move, if any: its last ones are others than undisturbed.
     `revive` is asked first about a worker that ended by itself; True: it has seen to that.
     """
 
@@ -53,6 +54,7 @@ class Run:
     slice_records: int
     random: Random
     seconds: float
+    moving: str = ""
     journal: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     revive: Callable[[Life], bool] | None = None
@@ -145,12 +147,13 @@ class Run:
             if (now.hex, now.moved_hex) != (digest.hex, digest.moved_hex):
                 digest, since = now, time.monotonic()
             quiet = time.monotonic() - since >= _SETTLE_SECONDS
-            return quiet and not self.ground.missing(now)
+            moved = bool(now.moved) or not self.moving
+            return quiet and moved and not self.ground.missing(now, self.moving)
 
         try:
             self.until(settled, "the last windows", _DIGEST_SECONDS)
         except CaseError as failed:
-            missing = self.ground.missing(digest)
+            missing = self.ground.missing(digest, self.moving)
             raise CaseError(f"{failed}; missing {missing}; {self.ground.lags()}") from failed
         told = self.ground.partials()
         self.until(lambda: self.ground.detected(told), "the last partials")

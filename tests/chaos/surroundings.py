@@ -73,6 +73,8 @@ def hold_back(*topics: str) -> Callable[[Run], None]:
     others = [name for name in SOURCES if name not in topics]
 
     def act(run: Run) -> None:
+        if run.moving:  # the window that rows move to is the last one, and labels are silent
+            run.workers.environ["DRIFTSTREAM_LABEL_PATIENCE"] = f"{_LONGER_THAN_IDLE}s"
         run.start_all()
         run.until(lambda: run.ground.behind(others) == 0, f"{others} read and committed")
         run.say(f"{' and '.join(others)} read to the end")
