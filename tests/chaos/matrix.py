@@ -25,7 +25,7 @@ from tests.chaos.workers import Workers
 __all__ = ["Matrix", "Result"]
 
 _REFERENCE_SLICES = 2_000
-_PATIENT = {"broker.session.timeout.ms": "9000"}  # Kafka's own: a busy machine is no dead broker
+_PATIENT = {"broker.session.timeout.ms": "9000"}  # Kafka's own, with heartbeats twice a second
 
 
 @dataclass(slots=True)

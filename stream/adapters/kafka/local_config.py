@@ -148,8 +148,6 @@ def node_properties(
         "share.coordinator.state.topic.replication.factor": replicas,
         "share.coordinator.state.topic.min.isr": in_sync,
         "group.initial.rebalance.delay.ms": "0",
-        "broker.session.timeout.ms": "3000",
-        "broker.heartbeat.interval.ms": "500",
         "group.min.session.timeout.ms": "1000",
         "log.cleaner.backoff.ms": "500",
         "auto.create.topics.enable": "false",
