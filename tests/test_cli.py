@@ -227,6 +227,8 @@ def test_a_window_in_a_line() -> None:
     assert window_line(scored) == (
         "1970-01-01 00:00:00 - 00:01:00  m  1,200 rows (2 late)  drifted 25%: age"
     )
+    unkept = {**scored, "unkept_rows": 1_000}
+    assert "  1,200 rows (2 late, 1,000 kept for no label)  " in window_line(unkept)
     few = {**window, "version": "3", "scored": False, "reason": "min_rows"}
     assert window_line(few).endswith("m@3  1,200 rows  not scored: min_rows")
 

@@ -33,8 +33,10 @@ def _head(window: Mapping[str, Any]) -> str:
     model = str(ModelKey(window["model"], window["version"]))
     segment = f" [{window['segment']}]" if window.get("segment") else ""
     what = "outcomes" if window.get("kind") == "performance" else "rows"
-    late = f" ({window['late_rows']:,} late)" if window.get("late_rows") else ""
-    return f"{when}  {model}{segment}  {window['rows']:,} {what}{late}"
+    named = (("late", window.get("late_rows")), ("kept for no label", window.get("unkept_rows")))
+    of_them = ", ".join(f"{rows:,} {name}" for name, rows in named if rows)
+    told = f" ({of_them})" if of_them else ""
+    return f"{when}  {model}{segment}  {window['rows']:,} {what}{told}"
 
 
 def _findings(window: Mapping[str, Any], metrics: Sequence[str]) -> Iterator[str]:
