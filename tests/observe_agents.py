@@ -23,6 +23,7 @@ __all__ = [
     "commit_at",
     "new_agent",
     "partials_of",
+    "profile_of_credit",
 ]
 
 PANE_MS = 1_000
@@ -47,13 +48,18 @@ def new_agent(*, profile: bool = True) -> ObserveAgent:
     """An agent without tasks; `profile` tells whether it has heard the profile of credit@1."""
     agent = ObserveAgent(SETTINGS)
     if profile:
-        ages = np.linspace(20, 60, 400).tolist()
-        known = build_profile(
-            ModelKey("credit", "1"), {"features.age": ages, "prediction": [0, 1] * 200}
-        )
-        value = schemas.encode_json("reference_profile", profile_to_record(known))
-        agent.hear([Broadcast("profiles", 0, NOW, profile_key(known), value)])
+        agent.hear([profile_of_credit()])
     return agent
+
+
+def profile_of_credit() -> Broadcast:
+    """The profile of credit@1, as it is heard."""
+    ages = np.linspace(20, 60, 400).tolist()
+    known = build_profile(
+        ModelKey("credit", "1"), {"features.age": ages, "prediction": [0, 1] * 200}
+    )
+    value = schemas.encode_json("reference_profile", profile_to_record(known))
+    return Broadcast("profiles", 0, NOW, profile_key(known), value)
 
 
 def assign_tasks(agent: ObserveAgent, tasks: range = range(3)) -> None:

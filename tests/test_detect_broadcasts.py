@@ -9,7 +9,7 @@ from stream.agents.detect.agent import DetectAgent, DetectSettings
 from stream.core.errors import ConfigError
 from stream.core.specs import MonitorSpec
 from stream.engine.agent import Broadcast
-from tests.detect_agents import PROFILE, WINDOW, A, Observer, agent_of, step, to, values
+from tests.detect_agents import MONITOR, PROFILE, WINDOW, A, Observer, agent_of, step, to, values
 from tests.detect_world import (
     CREDIT,
     FRAUD,
@@ -95,10 +95,41 @@ def test_an_unknown_profile_is_asked_for_once_and_its_rows_still_count() -> None
     assert (window["rows"], window["scored"]) == (200, False)
 
 
-def test_a_known_profile_is_not_asked_for() -> None:
+def test_a_known_profile_is_asked_for_with_its_model_s_first_rows_alone() -> None:
     agent = agent_of()
     agent.hear([profile_broadcast(PROFILE)])
-    assert not agent.wants_broadcasts(slice_of([partial(binned_group(PROFILE, 0, 200))]))
+    slice_ = slice_of([partial(binned_group(PROFILE, 0, 200))])
+    assert agent.wants_broadcasts(slice_)
+    agent.step(slice_, 0)
+    assert not agent.wants_broadcasts(slice_of([partial(binned_group(PROFILE, PANE, 200))]))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_monitor_that_comes_after_the_first_rows_begins_with_the_next_window(
+    *, restarts: bool
+) -> None:
+    change = {"model": "credit", "window_ms": PANE, "hop_ms": PANE, "min_rows": 10}
+    heard = [
+        profile_broadcast(PROFILE),
+        Broadcast("monitors", 0, 0, b"credit", schemas.encode_json("monitor", change)),
+    ]
+    agent = agent_of()
+    step(agent, partial(binned_group(PROFILE, PANE, 100)), to(A, 2 * PANE))
+    if restarts:
+        state = {c.key: c.value for c in agent.commit({}, 0).changes if c.value is not None}
+        agent = DetectAgent(DetectSettings(("predictions",), 1, TIMES, "driftstream/test", MONITOR))
+        agent.hear(heard)
+        agent.assign(0, {}, state)
+    else:
+        agent.hear(heard)
+    groups = [binned_group(PROFILE, pane * PANE, 10 * pane) for pane in range(2, 7)]
+    windows = values(step(agent, partial(*groups), to(A, 7 * PANE)))
+    assert [(w["start_ms"], w["end_ms"], w["rows"]) for w in windows] == [
+        (0, WINDOW, 150),
+        (4 * PANE, 5 * PANE, 40),
+        (5 * PANE, 6 * PANE, 50),
+        (6 * PANE, 7 * PANE, 60),
+    ]
 
 
 def test_a_task_that_moved_asks_for_the_profile_that_it_warmed_up() -> None:

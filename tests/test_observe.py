@@ -23,6 +23,7 @@ from tests.observe_agents import (
     commit_at,
     new_agent,
     partials_of,
+    profile_of_credit,
 )
 from tests.slices import Record, row_json, slice_of
 
@@ -198,6 +199,22 @@ def test_a_refused_record_becomes_a_dead_letter_with_everything_it_had() -> None
     assert (record["topic"], record["partition"], record["offset"]) == ("predictions", 1, 7)
     assert record["headers"] == [{"name": "h", "value": b"v"}, {"name": "none", "value": b""}]
     assert record["detail"] and not record["truncated"]
+
+
+def test_a_new_model_s_first_row_has_the_profile_that_was_published_before_it() -> None:
+    agent = new_agent(profile=False)
+    assign_tasks(agent)
+    source = Source("predictions", 0)
+    first, second = (
+        slice_of([Record(source, n, NOW, row_json(f"a{n}", NOW), b"a")]) for n in range(2)
+    )
+    assert agent.wants_broadcasts(first)
+    agent.hear([profile_of_credit()])
+    agent.step(first, NOW)
+    assert not agent.wants_broadcasts(second)
+    agent.step(second, NOW)
+    (group,) = (g for p in partials_of(list(commit_at(agent, 2, NOW).outputs)) for g in p.groups)
+    assert (group.rows, group.profile != "") == (2, True)
 
 
 def test_a_refused_record_does_not_move_the_watermark() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stream.core.records import ModelKey
 from stream.core.specs import MonitorSpec, Profile
@@ -96,6 +96,18 @@ class Monitors:
         changes[:] = [c for c in changes if c.effective_from_ms < spec.effective_from_ms]
         changes.append(_Change(spec.effective_from_ms, spec))
         self.changes += 1
+
+    def defer(self, model: str, until_ms: int) -> None:
+        """Lets what would be in force before a time take effect then; before it, the default is."""
+        changes = self._changes.get(model, [])
+        early = [c for c in changes if c.effective_from_ms < until_ms]
+        later = [c for c in changes if c.effective_from_ms >= until_ms]
+        if early:
+            if not later or later[0].effective_from_ms > until_ms:
+                spec = replace(early[-1].spec, effective_from_ms=until_ms)
+                later.insert(0, _Change(until_ms, spec))
+            changes[:] = later
+            self.changes += 1
 
     def specs(self, model: str) -> tuple[MonitorSpec, ...]:
         """The model's own monitors that are known, by `effective_from_ms`; each until the next."""

@@ -79,14 +79,19 @@ class Detection:
             return True
         return self.windows.find(group.model, group.profile) is not None
 
+    def is_new(self, model: ModelKey) -> bool:
+        """Whether nothing is counted of a model yet: what applies to it may be news as well."""
+        return not (self.windows.open.holds(model) or self.outcomes.holds(model))
+
     def unheard(self) -> list[tuple[ModelKey, str]]:
         """Profiles that this task warmed up before it moved and that are yet to be heard of."""
         return self.windows.unheard()
 
     def reschedule(self) -> None:
         """To be called when monitors changed, or state was restored."""
-        self.windows.open.reschedule()
-        self.outcomes.reschedule()
+        for step in (OpenWindows.defer, OpenWindows.reschedule):
+            step(self.windows.open)
+            step(self.outcomes)
 
     def listen_afresh(self) -> None:
         """Who owns which source isn't known: nobody heard the partials for a while."""
@@ -94,10 +99,9 @@ class Detection:
         self.outcome_frontier.listen_afresh()
 
     def labels_behind_ms(self) -> int:
-        """By how much performance windows are behind data windows.
+        """By how much performance windows are behind data windows; 0 where there are none.
 
-        Before the first label that is since the first predictions whose labels could be joined,
-        as far as they are remembered; 0 where there are none.
+        Before the first label: since the first predictions remembered that labels could join.
         """
         data_ms = self.frontier.closed_ms
         since_ms = self.outcome_frontier.closed_ms or self._first_made_ms(data_ms)
@@ -257,10 +261,7 @@ class Detection:
         return first_ms
 
     def _groups(self, end: WindowEnd, profile: Profile | None) -> list[_Groups]:
-        """The vectors of each protected rule's segments, still open as the model's own closes.
-
-        Groups with fewer than `min_rows` outcomes, which nobody could judge, are left out.
-        """
+        """The vectors of each protected rule's segments, but of those with too few outcomes."""
         found: list[_Groups] = []
         if end.by is None or not any(rule.protected for rule in end.monitor.segments):
             return found

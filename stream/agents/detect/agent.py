@@ -140,14 +140,14 @@ class DetectAgent:
         return ()
 
     def wants_broadcasts(self, slice_: Slice) -> bool:
-        """Whether partials name a profile that isn't known; each is asked for once."""
+        """Whether partials are of a new model or name an unknown profile; each is asked once."""
         asked: set[tuple[ModelKey, str]] = set()
         for number, partial in self._partials(slice_):
             task = self._tasks[number]
             asked.update(
                 (group.model, group.profile)
                 for group in partial.groups
-                if not task.detection.explains(group)
+                if not task.detection.explains(group) or task.detection.is_new(group.model)
             )
         for number in self._active:
             asked.update(self._tasks[number].detection.unheard())

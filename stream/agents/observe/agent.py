@@ -16,6 +16,7 @@ from stream.agents.monitors import hear_monitor
 from stream.agents.observe.astray import Astray
 from stream.agents.observe.counting import Counting
 from stream.agents.observe.dead_letters import DeadLetters
+from stream.agents.observe.decoding import Decoding
 from stream.agents.observe.invalid import InvalidShare
 from stream.agents.observe.joining import Joining
 from stream.agents.observe.lead import Lead
@@ -95,7 +96,8 @@ class ObserveAgent:
         self._profiles, self._monitors = Profiles(), Monitors(settings.monitor)
         rows = {name: schemas.schema(name) for name in ("prediction", "feature_row", "label")}
         self._segments = Segments(self._monitors, self._profiles)
-        self._decoder = Decoder(self._profiles, registry, rows, settings.limits, self._wants)
+        decoder = Decoder(self._profiles, registry, rows, settings.limits, self._wants)
+        self._decoding = Decoding(decoder, self._profiles)
         self._watermarks = Watermarks(times.out_of_orderness_ms)
         self._joining: Joining | None = None
         if _LABELS in settings.sources:
@@ -178,12 +180,12 @@ class ObserveAgent:
             elif not hear_profile(self._profiles, record, pane_ms):
                 self._observer.refused_profile()
         if records:
-            self._decoder.ask_again()
+            self._decoding.ask_again()
         return ()
 
-    def wants_broadcasts(self, slice_: Slice) -> bool:  # noqa: ARG002  # the protocol's argument
-        """Never: a row of a model without profile goes forward raw."""
-        return False
+    def wants_broadcasts(self, slice_: Slice) -> bool:
+        """Whether it holds rows of models that are new here: what applies to them may be too."""
+        return self._decoding.holds_new(slice_)
 
     def paused(self, now_ms: int) -> AbstractSet[Source]:
         """Sources that held mostly refused records, or lead their partner by too much."""
@@ -207,12 +209,11 @@ class ObserveAgent:
         """Folds a slice; joined rows and what was refused are returned."""
         outputs: list[Output] = []
         if len(slice_):
-            decoded = self._decoder.decode(slice_)
+            decoded = self._decoding.decode(slice_)
             counts, late = self._counting.add(slice_, decoded, now_ms)
             for (topic, _), count in zip(slice_.sources, counts.tolist(), strict=True):
                 self._observer.rows(topic, count)
-            if late:
-                self._observer.late(late)
+            self._observer.late(late)
             outputs = self._refusing.records(slice_, decoded, now_ms)
             if self._joining is not None:
                 self._make_room(self._joining, slice_, now_ms)

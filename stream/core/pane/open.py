@@ -121,6 +121,10 @@ class OpenWindows:
         """Whether rows of a model are counted: it has some, or there is room for one more."""
         return model in self._subjects or len(self._subjects) < self._max_models
 
+    def holds(self, model: ModelKey) -> bool:
+        """Whether anything is kept of a model."""
+        return model in self._subjects
+
     def count(self, subject: Subject, pane_ms: int, counted: Counted, tally: Tally) -> None:
         """Adds rows to their pane, which must be open. Vectors of another length are refused."""
         strand = self.strand(subject)
@@ -172,6 +176,17 @@ class OpenWindows:
             if from_ms <= span.start_ms < until_ms
             for tally in by.values()
         )
+
+    def defer(self) -> None:
+        """Lets monitors that came when their time had begun wait for the end of what is counted.
+
+        Rows that are counted together can't be told apart again, so a model that was applied a
+        monitor after its first rows ends the window it is in by the monitor before.
+        """
+        for subject, strand in self.strands.items():
+            for span in sorted(strand.spans.tallies):
+                if span != span_of(self._monitors, subject.model.model, span.start_ms):
+                    self._monitors.defer(subject.model.model, span.end_ms)
 
     def reschedule(self) -> None:
         """To be called when monitors changed, or state was restored."""
