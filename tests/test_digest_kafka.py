@@ -95,6 +95,7 @@ def test_one_digest_whatever_the_workers(cli: Cli, deploy: Deploy, unique: str) 
         found.append(lines)
     assert found[0] == found[1]
     _assert_worth_comparing(found[0], running[0][0])
+    _assert_nothing_is_no_digest(cli, running[0][0])
     _assert_doubles_are_told(cli, running[0][0])
 
 
@@ -119,6 +120,14 @@ def _assert_worth_comparing(lines: list[dict[str, Any]], deployment: Deployment)
     states = Counter(orjson.loads(each.value or b"")["state"] for each in deployment.read("alerts"))
     assert min(states[state] for state in ("opened", "updated", "resolved")) >= 5
     assert total["incidents"] == states["opened"] >= 12
+
+
+def _assert_nothing_is_no_digest(cli: Cli, deployment: Deployment) -> None:
+    """A typo in a name must not make two runs look equal."""
+    code, _, said = cli(deployment.prefix, "digest", "--model", "credti")
+    assert (code, "model 'credti' has no windows" in said) == (1, True)
+    code, _, said = cli(deployment.prefix, "digest", "--from", "2026-12-08", "--to", "2026-12-01")
+    assert code != 0 and "--from is not before --to" in said
 
 
 def _assert_doubles_are_told(cli: Cli, deployment: Deployment) -> None:

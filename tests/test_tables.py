@@ -23,6 +23,13 @@ from stream.core.errors import InputError
 TABLE = pa.table({"x": [1.5, None], "c": ["a", None], "prediction": [1, 0]})
 
 
+def test_a_header_that_is_no_utf_8_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes("a,na\u00efve\n1,2\n".encode("latin-1"))
+    with pytest.raises(InputError, match="names of columns are no UTF-8"):
+        read_table(path)
+
+
 def _ipc_stream(path: Path) -> None:
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, TABLE.schema) as writer:
         writer.write_table(TABLE)

@@ -101,8 +101,12 @@ def read_table(path: Path) -> pa.Table:
     if endings and endings[-1] in {".gz", ".bz2", ".zst"}:
         endings.pop()
     ending = endings[-1] if endings else ""
+    names: list[str] = []
     try:
         table = _read(path, ending)
+        names = [] if table is None else table.column_names
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: names of columns are no UTF-8: save it as UTF-8") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (pa.ArrowException, ValueError) as error:
@@ -114,7 +118,7 @@ def read_table(path: Path) -> pa.Table:
         )
     if not table.num_rows:
         raise InputError(f"{path}: holds no rows")
-    if len(set(table.column_names)) < table.num_columns:
+    if len(set(names)) < len(names):
         raise InputError(f"{path}: names a column twice; rename one")
     return table
 

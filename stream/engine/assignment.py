@@ -149,6 +149,7 @@ class Assignment:
 
     def _revoked(self, _: Sequence[TopicPartition]) -> None:
         self.close()
+        self.heard = False
         if self.tasks and not self.leaving:
             tasks = self.tasks
             positions = {task: self._intake.of([task]) for task in tasks}
@@ -167,6 +168,7 @@ class Assignment:
 
     def _lost(self, _: Sequence[TopicPartition]) -> None:
         self.close()
+        self.heard = False
         if not self.leaving:
             _log.warning(
                 "the group went on without this worker's tasks of %s: it, or Kafka, was away",

@@ -124,6 +124,8 @@ def _refuse_unknown(origin: Mapping[str, str]) -> None:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
+    if "." in name:
+        return f"; a property of the Kafka client is `kafka.{name.removeprefix('kafka.')}`"
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean `{near[0]}`?" if near else " (all of them: docs/configuration.md)"
 

@@ -33,6 +33,7 @@ _READING: Mapping[str, Property] = {
     "isolation.level": "read_committed",
     "auto.offset.reset": "earliest",
 }
+_HEARTBEAT_MS = 3_000  # the client's own; less where a session is short
 _RECONNECT: Mapping[str, Property] = {"reconnect.backoff.ms": 100, "reconnect.backoff.max.ms": 2000}
 
 
@@ -69,7 +70,11 @@ class Connection:
         }
         if instance_id:
             membership["group.instance.id"] = instance_id
-        tuned = {**_RECONNECT, **FETCH, "fetch.wait.max.ms": 50, **self.properties}
+        pulse: dict[str, Property] = {
+            "fetch.wait.max.ms": 50,
+            "heartbeat.interval.ms": min(_HEARTBEAT_MS, session_timeout_ms // 3),
+        }
+        tuned = {**_RECONNECT, **FETCH, **pulse, **self.properties}
         return self._consumer({**tuned, **_READING, **membership, "auto.offset.reset": start_from})
 
     def reader(self, isolation: str = "read_committed") -> Consumer:

@@ -13,6 +13,7 @@ from stream.cli.digest.canonical import Digest, Found, Place, Read, Window, dige
 from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import complain, instant, print_json
 from stream.cli.reading import read_topic
+from stream.core.errors import ConfigError
 from stream.core.records import ModelKey
 from stream.settings import Settings
 
@@ -45,11 +46,19 @@ def digest(
     Two runs over the same records print the same. Windows with moved rows have a hash of their
     own. What stands twice on a topic is told, and there is no hash.
     """
-    found = digest_now(settings, model or (), _time(begin), _time(end))
+    from_ms, to_ms = _time(begin), _time(end)
+    if from_ms is not None and to_ms is not None and from_ms >= to_ms:
+        raise ConfigError("--from is not before --to: no window ends in between")
+    found = digest_now(settings, model or (), from_ms, to_ms)
     if found.doubled:
         for line in found.doubled:
             complain(f"found twice: {line}")
         raise typer.Exit(_FAILED)
+    unknown = sorted(set(model or ()) - set(found.models))
+    for name in unknown:
+        complain(
+            f"model {name!r} has no windows and no incidents here: its hash is that of nothing"
+        )
     if lines:
         for each in (*found.windows, *found.incidents):
             _line(each, moved=False, json=json)
@@ -58,6 +67,8 @@ def digest(
     for name in model or found.models:
         _total(name, found.of_model(name), json=json)
     _total(None, found, json=json)
+    if unknown:
+        raise typer.Exit(_FAILED)
 
 
 def digest_now(
