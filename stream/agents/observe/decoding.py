@@ -23,6 +23,7 @@ class Decoding:
     def __init__(self, decoder: Decoder, profiles: Profiles) -> None:
         self._decoder = decoder
         self._profiles = profiles
+        self._seen = np.zeros(0, dtype=np.bool_)  # by the profiles' entries
         self._models: set[ModelKey] = set()
         self._ahead: tuple[Slice, Decoded] | None = None
 
@@ -48,13 +49,15 @@ class Decoding:
         return decoded
 
     def _note(self, decoded: Decoded) -> bool:
-        entries: set[int] = set()
+        """Remembers profiles, and of rows without one models; whether any is new."""
+        if len(self._seen) < len(self._profiles.entries):
+            self._seen.resize(2 * len(self._profiles.entries), refcheck=False)
+        fresh = False
         for batch in decoded.batches:
-            entries.update(np.flatnonzero(np.bincount(batch.entry)).tolist())
-        models = {self._profiles.entries[entry].model for entry in entries}
-        models.update(batch.model for batch in decoded.raw)
-        fresh = models - self._models
+            if not self._seen.take(batch.entry).all():
+                self._seen[batch.entry] = fresh = True
+        raw = {batch.model for batch in decoded.raw} - self._models
         if len(self._models) > _REMEMBERED:
             self._models.clear()
-        self._models |= fresh
-        return bool(fresh)
+        self._models |= raw
+        return fresh or bool(raw)
