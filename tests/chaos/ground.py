@@ -164,6 +164,16 @@ class Ground:
         lasts = [last for last in made(self.plan).last if last.kind != moving]
         return [str(last) for last in lasts if last not in there]
 
+    def there(self, digest: Digest) -> str:
+        """How many windows of each model and kind there are, and where the last one ends."""
+        ends: dict[str, list[int]] = {}
+        for found in (*digest.windows, *digest.moved):
+            if isinstance(what := found.what, Window) and not what.segment:
+                name = f"{what.model}@{what.version} {what.kind}"
+                ends.setdefault(name, []).append(what.end_ms)
+        told = (f"{name}: {len(all_)} to {max(all_)}" for name, all_ in sorted(ends.items()))
+        return ", ".join(told)
+
     def digest(self) -> Digest:
         """Of all windows and incidents as they stand."""
         return digest_now(self.settings)

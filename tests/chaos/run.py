@@ -154,7 +154,10 @@ class Run:
             self.until(settled, "the last windows", _DIGEST_SECONDS)
         except CaseError as failed:
             missing = self.ground.missing(digest, self.moving)
-            raise CaseError(f"{failed}; missing {missing}; {self.ground.lags()}") from failed
+            there = self.ground.there(digest)
+            raise CaseError(
+                f"{failed}; missing {missing}; there are {there}; {self.ground.lags()}"
+            ) from failed
         told = self.ground.partials()
         self.until(lambda: self.ground.detected(told), "the last partials")
         failed_to_leave = self.workers.stop()
