@@ -62,6 +62,7 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     [
         (["topics", "list"], 2, "KAFKA_BOOTSTRAP_SERVERS"),
         (["topics", "list", "--set", "pnae=1s"], 2, "did you mean `pane`"),
+        (["topics", "list", "--set", "sasl.password=x"], 2, "`kafka.sasl.password`"),
         (["topics", "list", "--set", "pane"], 2, "KEY=VALUE"),
         (["topics", "list", "--config", "absent.toml"], 2, "absent.toml"),
         (["topics", "list", "-b", "h:1", "--set", "kafka.no.such=1"], 2, "no.such"),

@@ -186,3 +186,24 @@ def test_a_broker_that_is_killed_and_comes_back(
         deployment.produce(4_000)
         until(lambda: counting(agent) == 8_000 and running.noted.is_ready, 60)
     assert deployment.counted() == deployment.sent
+
+
+def test_a_worker_is_not_ready_while_its_broker_is_frozen(own_kafka: OwnKafka, unique: str) -> None:
+    kafka = own_kafka()
+    deployment = Deployment(kafka.bootstrap_servers, unique).create()
+    agent = Counting()
+    with Running(agent, deployment.settings(session_timeout_ms=2_000)) as running:
+        deployment.produce(400)
+        until(lambda: deployment.counted() == deployment.sent)
+        until(lambda: running.noted.is_ready)
+        kafka.pause()
+        try:
+            until(lambda: not running.noted.is_ready, what="the session to be over")
+            began = time.monotonic()
+            until(lambda: running.noted.is_ready or time.monotonic() - began > 4)
+            assert not running.noted.is_ready
+        finally:
+            kafka.resume()
+        deployment.produce(400)
+        until(lambda: counting(agent) == 800 and running.noted.is_ready, 60)
+    assert deployment.counted() == deployment.sent
