@@ -35,6 +35,7 @@ WIRE = (
     "stream.schemas",
     "stream.conformance",
     "stream.topics",
+    "stream.delivery",
     "stream.cloudevents",
     "stream.json_schema",
     "stream.asyncapi",

@@ -18,6 +18,7 @@ from stream.adapters.kafka.topics import ensure_topics
 from stream.cli.output import instant, print_json, print_table
 from stream.cli.reading import connection
 from stream.core.errors import BrokerError, ConfigError, TopicError
+from stream.delivery import DELIVERY
 from stream.settings import Settings
 from stream.topics import TOPICS, Topic, real_name
 from stream.workload import Plan, Produced, Workload, workload
@@ -90,7 +91,7 @@ def produce(settings: Settings, records: Sequence[Produced]) -> None:
         if error is not None:
             failures.append(f"{message.topic()}: {said(error)}")
 
-    own = {"enable.idempotence": True, "client.id": "driftstream-workload"}
+    own = {**DELIVERY, "client.id": "driftstream-workload"}
     producer = Producer({**_FAST, **settings.client_config(), **own}, logger=kafka_logger())
     for record in records:
         while not failures:

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from confluent_kafka import KafkaError
 
 from stream.core.errors import ConfigError
+from stream.delivery import DELIVERY
 
 __all__ = [
     "Format",
@@ -103,8 +104,7 @@ class Options:
         kbytes = max(self.outstanding_bytes, self.max_record_bytes + 2_048) // 1_024 + 1
         linger = _BATCH_SENDING_SECONDS if self.format == "arrow" else self.linger
         return {
-            "partitioner": "murmur2_random",
-            "enable.idempotence": True,
+            **DELIVERY,
             "compression.type": "lz4",
             "linger.ms": linger * 1_000,
             "queue.buffering.max.messages": self.outstanding_rows,

@@ -93,6 +93,8 @@ _OWN = frozenset(
         "group.instance.id",
         "group.protocol",
         "isolation.level",
+        "max.in.flight",
+        "max.in.flight.requests.per.connection",
         "partition.assignment.strategy",
         "partitioner",
         "transaction.timeout.ms",

@@ -49,6 +49,8 @@ ENGINE_OWNED = frozenset(
         "group.id",
         "group.instance.id",
         "isolation.level",
+        "max.in.flight",
+        "max.in.flight.requests.per.connection",
         "partition.assignment.strategy",
         "partitioner",
         "transaction.timeout.ms",

@@ -48,18 +48,21 @@ class BroadcastReader:
     def news(self) -> list[Message]:
         """The committed records since the last call, up to the topics' ends as of now.
 
-        Records of a partition come in offset order. BrokerError where the end isn't reached in
-        15 s; what was read until then is read again by the next call.
+        Records of a partition come in offset order. BrokerError where a topic can't be read, or
+        the end isn't reached in 15 s; what was read until then is read again by the next call.
         """
         targets = ends(self._admin, list(self._positions), IsolationLevel.READ_COMMITTED)
         reached = dict(self._positions)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         news: list[Message] = []
-        while any(reached[one] < target for one, target in targets.items()):
-            if time.monotonic() > deadline:
-                self._consumer.assign([TopicPartition(*o, p) for o, p in self._positions.items()])
-                raise BrokerError("the ends of the broadcast topics were not reached in 15 s")
-            news += read_on(self._consumer, reached, _WAIT_SECONDS, self._login)
+        try:
+            while any(reached[one] < target for one, target in targets.items()):
+                if time.monotonic() > deadline:
+                    raise BrokerError("the ends of the broadcast topics were not reached in 15 s")
+                news += read_on(self._consumer, reached, _WAIT_SECONDS, self._login)
+        except (BrokerError, KafkaException):
+            _go_back(self._consumer, self._positions)
+            raise
         self._positions = reached
         return news
 
@@ -74,17 +77,25 @@ def read_on(
     """What an assigned consumer has now; moves `positions`, past transaction markers too.
 
     A record's error other than a passing one is a BrokerError, AccessError where it is a right.
+    The consumer then stands at `positions` again: what came with the error comes once more.
     """
     records: list[Message] = []
+    reached = dict(positions)
     for message in consumer.consume(_AT_ONCE, seconds):
         error = message.error()
         one = (message.topic() or "", message.partition() or 0)
         offset = message.offset() or 0
         if error is None:
             records.append(message)
-            positions[one] = offset + 1
+            reached[one] = offset + 1
         elif error.code() == END:
-            positions[one] = max(positions[one], offset)
+            reached[one] = max(reached[one], offset)
         elif not is_passing(error):
+            _go_back(consumer, positions)
             raise read_error(login, one[0], error) from KafkaException(error)
+    positions.update(reached)
     return records
+
+
+def _go_back(consumer: Consumer, positions: Mapping[Partition, int]) -> None:
+    consumer.assign([TopicPartition(*one, position) for one, position in positions.items()])

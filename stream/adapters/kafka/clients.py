@@ -13,6 +13,7 @@ from stream.access import Login
 from stream.adapters.kafka.codes import said
 from stream.adapters.kafka.log import ClientErrors, kafka_logger
 from stream.core.errors import ConfigError
+from stream.delivery import DELIVERY
 
 __all__ = ["FETCH", "Connection", "Property"]
 
@@ -104,8 +105,7 @@ class Connection:
         own: dict[str, Property] = {
             "transactional.id": f"{transactional_id}{end}",
             "transaction.timeout.ms": transaction_timeout_ms,
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
+            **DELIVERY,
         }
         tuned: dict[str, Property] = {**_RECONNECT, "compression.type": "lz4", "linger.ms": 5}
         try:

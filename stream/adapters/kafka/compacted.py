@@ -10,6 +10,7 @@ from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.codes import said
 from stream.adapters.kafka.log import kafka_logger
 from stream.core.errors import BrokerError, ConfigError, DriftstreamError
+from stream.delivery import DELIVERY
 
 __all__ = ["latest", "publish"]
 
@@ -68,8 +69,7 @@ def _producer(connection: Connection) -> Producer:
     own = {
         "bootstrap.servers": connection.bootstrap_servers,
         "client.id": connection.client_id,
-        "enable.idempotence": True,
-        "partitioner": "murmur2_random",
+        **DELIVERY,
         "message.timeout.ms": int(_SECONDS * 1000) - 1000,
         "compression.type": "lz4",
     }
