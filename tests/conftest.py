@@ -15,6 +15,8 @@ from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.local import KafkaUnavailableError, LocalKafka
 from stream.cli.application import run
+from tests.secured_kafka import SecuredKafka
+from tests.secured_site import Site
 
 OwnKafka = Callable[..., LocalKafka]
 Command = Callable[..., list[Any]]
@@ -95,3 +97,22 @@ def command(kafka: Kafka, unique: str, capsys: pytest.CaptureFixture[str]) -> Co
         return [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     return call
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """A broker that asks for passwords, for all tests that want one."""
+    try:
+        kafka = SecuredKafka(tmp_path_factory.mktemp("secured"))
+    except KafkaUnavailableError as error:
+        unavailable(error)
+    with kafka:
+        yield kafka
+
+
+@pytest.fixture
+def site(secured: SecuredKafka, unique: str) -> Site:
+    """Topics of one's own on it."""
+    made = Site(secured, unique)
+    made.create_topics()
+    return made

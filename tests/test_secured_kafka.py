@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import pytest
-from confluent_kafka import Message
 
-from stream.adapters.kafka.broadcast import BroadcastReader
-from stream.adapters.kafka.local import KafkaUnavailableError
 from stream.cli.application import COMMANDS, run
-from stream.cli.reading import connection
 from stream.client import AlertSubscriber
-from stream.core.errors import AccessError, CredentialsError, FatalBrokerError, TopicError
+from stream.core.errors import CredentialsError, FatalBrokerError, TopicError
 from stream.worker import Worker
-from tests.conftest import unavailable
 from tests.deployment import MODEL, Deployment, reference
-from tests.kafka_io import Record, produce_all
 from tests.secured_kafka import Right, SecuredKafka
 from tests.secured_site import CONNECTING, PASSWORD, WINDOW_MS, Site, until
 
@@ -28,24 +21,6 @@ pytestmark = pytest.mark.timeout(400)
 
 _PATIENT = {"sources": "predictions", "transaction_timeout": "30s", "session_timeout": "30s"}
 _APART = {"schemas", "dev"}  # that connect to nothing, or start a Kafka of their own
-
-
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
-    """One broker for all of these tests."""
-    try:
-        kafka = SecuredKafka(tmp_path_factory.mktemp("secured"))
-    except KafkaUnavailableError as error:
-        unavailable(error)
-    with kafka:
-        yield kafka
-
-
-@pytest.fixture
-def site(secured: SecuredKafka, unique: str) -> Site:
-    made = Site(secured, unique)
-    made.create_topics()
-    return made
 
 
 def _lines(capsys: pytest.CaptureFixture[str], *command: str) -> list[str]:
@@ -226,34 +201,6 @@ def test_missing_rights_are_named_one_after_another_and_nothing_is_lost(
     assert (site.rows(), worker.error) == (sent, None)
     for told in missing:
         assert sum(told in each for each in caplog.messages) <= 12  # pauses double, up to 30 s
-
-
-def test_monitors_read_while_profiles_may_not_be_read_are_not_lost(site: Site) -> None:
-    topics = {f"{site.prefix}{name}": 1 for name in ("monitors", "profiles")}
-    monitors, profiles = topics
-    read = Right("topic", profiles, "read")
-    user = site.user("Worker", without=[read])
-    produce_all(site.kafka.inside, monitors, [Record(b"a", b"1")])
-    produce_all(site.kafka.inside, profiles, [Record(b"p", b"3")])
-    ours = connection(site.settings(user), "broadcasts")
-    reader = BroadcastReader(ours, ours.admin(), topics)
-    found: list[Message] = []
-
-    def reads() -> bool:
-        try:
-            found.extend(reader.news())
-        except AccessError:
-            return False
-        return True
-
-    assert not any(reads() for _ in range(3))
-    produce_all(site.kafka.inside, monitors, [Record(b"b", b"2")])
-    assert not reads()
-    site.kafka.grant(user, [read])
-    assert until(reads)
-    reader.close()
-    told = [(message.topic(), message.value()) for message in found]
-    assert sorted(told) == [(monitors, b"a"), (monitors, b"b"), (profiles, b"p")]
 
 
 def test_the_worker_ends_without_a_right_to_its_transactional_id(site: Site) -> None:
