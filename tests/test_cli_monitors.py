@@ -230,3 +230,45 @@ def test_a_positive_class_that_the_scores_do_not_mean_is_told(
         file.write_text(f"{{model: m, labels: {{positive: {positive}}}}}\n")
         assert run(["apply", "-f", str(file), "--dry-run"]) == 0
         assert ("m@1 reads labels otherwise" in capsys.readouterr().err) == (positive == "approve")
+
+
+@pytest.mark.parametrize(
+    ("monitor", "told"),
+    [
+        ("features: {y: {threshold: 0.3}}", "features.y: the profile of m@1 has no such feature"),
+        ("features: {x: {threshold: 0.3}, score: {threshold: 0.3}}", ""),
+        ("performance: {mae: {max: 3}}", "performance.mae: is for regression"),
+        ("performance: {f1: {min: 0.5}}", ""),
+        (
+            "severity_by_share: {critical: 0.3, warning: 0.5}",
+            "critical begins above 0.3, so that nothing is ever warning",
+        ),
+        ("severity_by_share: {critical: 0.5, warning: 0.3}", ""),
+    ],
+)
+def test_rules_that_apply_to_nothing_are_told(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], monitor: str, told: str
+) -> None:
+    table, profile, file = (tmp_path / name for name in ("r.csv", "p.json", "m.yaml"))
+    rows = [f"{i / 100},{int(i > 40)},{i % 7}" for i in range(100)]
+    table.write_text("\n".join(["score,label,x", *rows]))
+    assert (
+        run(["profile", "build", str(table), "-m", "m", "--version", "1", "-o", str(profile)]) == 0
+    )
+    command("profile", "publish", str(profile))
+    file.write_text(f"{{model: m, {monitor}}}\n")
+    capsys.readouterr()
+    assert run(["apply", "-f", str(file), "--dry-run"]) == 0
+    said_there = capsys.readouterr().err
+    assert told in said_there
+    assert ("warning" in said_there) == bool(told)
+
+
+@pytest.mark.parametrize("command", [["profile", "build"], ["produce"]])
+def test_a_model_that_no_monitor_could_name_is_refused(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "r.csv"
+    table.write_text("x\n1\n2\n")
+    assert run([*command, str(table), "-m", "credit@3"]) == 2
+    assert "must not contain @" in capsys.readouterr().err

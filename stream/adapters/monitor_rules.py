@@ -12,7 +12,14 @@ from stream.core.labels import MAX_CLASSES, LabelKind
 from stream.core.rules import LabelRule, MetricRule, SegmentRule
 from stream.core.specs import MonitorSpec
 
-__all__ = ["MAX_HORIZON_MS", "MAX_RULES", "MAX_VALUES", "model_problems", "rule_problems"]
+__all__ = [
+    "MAX_HORIZON_MS",
+    "MAX_RULES",
+    "MAX_VALUES",
+    "check_model",
+    "model_problems",
+    "rule_problems",
+]
 
 MAX_HORIZON_MS = 45 * 86_400_000
 MAX_RULES = 20  # of segment_by
@@ -34,6 +41,12 @@ def model_problems(model: str) -> Iterator[str]:
         yield "model must not begin or end with a space"
     if len(model.encode(errors="replace")) > _MAX_NAME:
         yield f"model must be at most {_MAX_NAME} bytes long"
+
+
+def check_model(model: str) -> None:
+    """ConfigError where no monitor could name the model."""
+    for problem in model_problems(model):
+        raise ConfigError(f"{problem}: {model!r}")
 
 
 def rule_problems(spec: MonitorSpec) -> Iterator[str]:

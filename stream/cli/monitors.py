@@ -26,16 +26,14 @@ from stream.cli.deployment import (
     models_with_windows,
     parse_time,
 )
+from stream.cli.monitor_warnings import warnings
 from stream.cli.monitor_words import length, said
 from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import instant, print_json, print_table, say
 from stream.cli.reading import connection
 from stream.cli.vocabulary import VOCABULARY
 from stream.core.errors import ConfigError
-from stream.core.labels import reads_as_reference
-from stream.core.pane.grouping import left_out
-from stream.core.rules import LabelRule
-from stream.core.specs import MonitorSpec, Profile
+from stream.core.specs import MonitorSpec
 from stream.settings import Settings
 from stream.topics import real_name
 
@@ -128,22 +126,13 @@ def _plans(settings: Settings, specs: list[MonitorSpec], asked: int | None) -> l
 def _warn(settings: Settings, plans: list[_Plan]) -> None:
     """Tells what won't be as it looks, by the profiles published so far."""
     specs = [plan.changes[-1] for plan in plans if plan.changes]
-    specs = [spec for spec in specs if spec.segments or spec.labels != LabelRule()]
     if not specs:
         return
     profiles = [profile for profile in all_profiles(settings) if not profile.warmed_up]
     for spec in specs:
-        own: list[Profile | None] = [p for p in profiles if p.model.model == spec.model]
-        told = {line: None for profile in own or [None] for line in left_out(spec, profile)}
-        for line in told:
-            say(f"warning: model {spec.model!r}, segment_by {line}")
-        for profile in own:
-            if profile is not None and not reads_as_reference(profile, spec.labels):
-                say(
-                    f"warning: model {spec.model!r}, labels: the profile of {profile.model} reads "
-                    "labels otherwise, so windows have no estimates and nothing for max_drop and "
-                    "max_rise to compare with"
-                )
+        own = [profile for profile in profiles if profile.model.model == spec.model]
+        for line in warnings(spec, own):
+            say(f"warning: model {spec.model!r}, {line}")
 
 
 def _report(plan: _Plan, pane_ms: int, *, json: bool, dry_run: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from stream.adapters.monitor_rules import check_model
 from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.core.errors import ConfigError
 from stream.settings import Settings
@@ -106,6 +107,7 @@ def produce(
         raise ConfigError("--model is missing: whose predictions are they?")
     if model_column is not None or retract:
         raise ConfigError("--model-column and --retract go with --labels only")
+    check_model(model)
     from stream.adapters.tables import RoleOptions
     from stream.cli.sending import Sending, send_table
 

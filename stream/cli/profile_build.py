@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from stream import schemas
+from stream.adapters.monitor_rules import check_model
 from stream.adapters.profiles import RolesDocument, read_roles
 from stream.adapters.table_segments import segment_column
 from stream.adapters.tables import (
@@ -83,6 +84,7 @@ def build(
     features. Labels add the model's own performance to the profile and, where a classifier
     has scores, what it takes to estimate performance before labels arrive.
     """
+    check_model(model)
     document = read_roles(roles).given(
         {
             "prediction": prediction_column,
