@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from types import FrameType
 
@@ -71,9 +72,7 @@ class Worker:
         self._agents = tuple(agents)
         self._engine = engine_settings(settings, embedded=embedded)
         self.metrics = Metrics(
-            agents=agents,
-            models=settings.metrics_models,
-            top_features=settings.metrics_top_features,
+            agents=agents, models=settings.metrics_models, top_features=settings.metrics_top_features
         )
         self._endpoints: Endpoints | None = None
         if endpoints:
@@ -192,7 +191,8 @@ class Worker:
             self._observe = _observe(self._settings, partitions, self.metrics)
             return Runner(self._observe, self._engine, self.metrics.engine)
         detect = _detect(self._settings, partitions, self.metrics)
-        return Runner(detect, self._engine, self.metrics.engine)
+        engine = replace(self._engine, start_from="earliest")  # `latest` is meant of the sources
+        return Runner(detect, engine, self.metrics.engine)
 
 
 def run_worker(

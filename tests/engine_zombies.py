@@ -17,7 +17,7 @@ class Zombie:
         self._deployment = deployment
         connection = Connection(deployment.bootstrap, "zombie")
         group = f"{deployment.prefix}count"
-        self.consumer: Consumer = connection.group_consumer(group, 6_000, "", "earliest")
+        self.consumer: Consumer = connection.group_consumer(group, 6_000, "")
         self.producer: Producer = connection.producer("zombie", transaction_timeout_ms)
         self.producer.init_transactions(30)
         self.group = None

@@ -19,8 +19,8 @@ from stream.client.arrow_tables import compact, is_same_type, rows_to_tables, ta
 from stream.client.buffer import Entry
 from stream.client.columns import Column
 from stream.client.encode import encode_json
-from stream.client.feeder import Record
 from stream.client.options import Options
+from stream.client.record import Record
 from stream.core.partitioner import partitions_of
 
 __all__ = ["ArrowPacker", "column_entries", "row_entries"]

@@ -113,11 +113,14 @@ class Buffer(Generic[T]):
             self._hurry += more
             self._filled.notify_all()
 
-    def end(self) -> None:
-        """Drops everything, counted as evicted, and takes nothing any more; nobody waits."""
+    def end(self, taken: int = 0) -> None:
+        """Drops everything, counted as evicted, and takes nothing any more; nobody waits.
+
+        `taken` rows had been taken and aren't sent: they count as evicted, too.
+        """
         with self._lock:
             self._has_ended = True
-            self.evicted += self.rows
+            self.evicted += self.rows + taken
             self._entries.clear()
             self.rows = self.size = 0
             self._emptied.notify_all()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -15,40 +16,17 @@ from stream.client.buffer import Buffer, Entry
 from stream.client.counters import Counters
 from stream.client.notices import LIBRDKAFKA_LOG, Notices
 from stream.client.options import Options, refusal
+from stream.client.record import Packer, Record
 
-__all__ = ["Feeder", "Packer", "Record"]
+__all__ = ["Feeder"]
 
 _IDLE_SECONDS = 0.5  # how long the thread sleeps where nothing is to be sent or heard of
 _POLL_SECONDS = 0.02
 _RETRY_SECONDS = 0.5
 _AGAIN_SECONDS = 3.0  # between producers, where one after another is beyond repair
 _TURN_ROWS = 500  # between two polls, which let the callers' threads run
-_GIVEN_UP = KafkaError(KafkaError._PURGE_QUEUE)  # noqa: SLF001  # public, in spite of its name
-
-
-class Record(NamedTuple):
-    """One record for librdkafka: `partition` −1 leaves the choice to the key."""
-
-    key: bytes | None
-    value: bytes
-    rows: int
-    partition: int = -1
-
-
-class Packer(Protocol):
-    """Makes records of entries, in the feeder's thread."""
-
-    headers: list[tuple[str, bytes]] | None
-    """The headers of every record."""
-
-    fewest: int
-    """How many rows are worth sending before the oldest has waited for the linger."""
-
-    def prepare(self, producer: Producer, topic: str) -> str | None:
-        """Learns what packing needs (from the broker, a registry); returns why it can't yet."""
-
-    def pack(self, entries: Sequence[Entry[Any]]) -> list[Record]:
-        """The entries' records. Rows that cannot be sent are left out."""
+_PURGE_SECONDS = 0.5  # in which librdkafka gives back what it held
+_FULL = KafkaError(KafkaError._QUEUE_FULL)  # noqa: SLF001  # public, in spite of its name
 
 
 class Feeder:
@@ -71,6 +49,7 @@ class Feeder:
         self._delivered = 0
         self._failed = 0
         self._outstanding = 0
+        self._packed: deque[Record] = deque()  # out of the buffer, and not yet librdkafka's
         self._prepared = False
         self._broken = False
         self._deadline: float | None = None
@@ -141,15 +120,12 @@ class Feeder:
         while not self._is_done():
             try:
                 self._turn(producer)
-            except KafkaException as fault:  # a fatal error comes out of poll
-                self._hear_error(fault.args[0])
-                self._wait_in_vain()
-            except Exception as fault:  # noqa: BLE001  # librdkafka runs users' callbacks (statistics,
-                # tokens) within poll: what they raise must not end the thread that sends rows
-                self.notices.warn("fault", f"{self._options.topic}: {fault!r}")
+            except Exception as fault:  # noqa: BLE001  # nothing ends the thread that sends rows
+                self._say_fault(fault)
                 self._pause(_RETRY_SECONDS)
             self._tell()
             if self._broken:
+                self._wait_in_vain()
                 self._write_off(producer)
                 producer = self.producer = self._connect()
                 self._broken = False
@@ -159,7 +135,27 @@ class Feeder:
 
     def _turn(self, producer: Producer) -> None:
         sent = self._prepare(producer) and self._send_due(producer)
-        producer.poll(0 if sent or not self._outstanding else _POLL_SECONDS)
+        self._poll(producer, 0 if sent or not self._outstanding else _POLL_SECONDS)
+
+    def _poll(self, producer: Producer, seconds: float) -> bool:
+        """Hears what became of records; False where something was raised before all was heard.
+
+        librdkafka runs users' callbacks (statistics, tokens) in it, and its own fatal error comes
+        out of it as an exception.
+        """
+        try:
+            producer.poll(seconds)
+        except Exception as fault:  # noqa: BLE001  # users' callbacks raise what they like
+            error = fault.args[0] if isinstance(fault, KafkaException) and fault.args else None
+            if isinstance(error, KafkaError):
+                self._hear_error(error)
+            else:
+                self._say_fault(fault)
+            return False
+        return True
+
+    def _say_fault(self, fault: Exception) -> None:
+        self.notices.warn("fault", f"{self._options.topic}: {fault!r}")
 
     def _is_done(self) -> bool:
         if self._deadline is None:
@@ -189,6 +185,19 @@ class Feeder:
             self._pause(_POLL_SECONDS)
 
     def _send_due(self, producer: Producer) -> bool:
+        """True where all that was due went to librdkafka, False where there was nothing or no room.
+
+        What doesn't go now stays packed, whatever happens, and goes first the next time.
+        """
+        if not self._packed and not self._pack_due():
+            return False
+        while self._packed:
+            if not self._send(producer, self._packed[0]):
+                return False
+            self._packed.popleft()
+        return True
+
+    def _pack_due(self) -> bool:
         room = self._options.outstanding_rows - self._outstanding
         if room <= 0:
             return False
@@ -198,11 +207,8 @@ class Feeder:
             self._options.linger if self._packer.fewest > 1 else 0.0,
             0.0 if self._outstanding else _IDLE_SECONDS,
         )
-        if not entries:
-            return False
-        for record in self._pack(entries):
-            self._send(producer, record)
-        return True
+        self._packed.extend(self._pack(entries) if entries else ())
+        return bool(entries)
 
     def _pack(self, entries: Sequence[Entry[Any]]) -> list[Record]:
         records: list[Record] = []
@@ -215,33 +221,34 @@ class Feeder:
             self.notices.warn("size", f"{self._options.topic}: {lost} rows are too large to send")
         return records
 
-    def _send(self, producer: Producer, record: Record) -> None:
+    def _send(self, producer: Producer, record: Record) -> bool:
+        """True where the record is librdkafka's or has failed; False where it has to wait."""
         rows = record.rows
-        self._outstanding += rows
         settle = self._settle_one if rows == 1 else partial(self._settle, rows)
         headers = self._packer.headers
         more: dict[str, Any] = {} if headers is None else {"headers": headers}
-        while True:
-            try:
-                producer.produce(
-                    self._options.topic,
-                    record.value,
-                    record.key,
-                    record.partition,
-                    on_delivery=settle,
-                    **more,
-                )
-            except BufferError:
-                if self._deadline is not None and time.monotonic() >= self._deadline:
-                    self._settle(rows, _GIVEN_UP, None)
-                    return
-                producer.poll(_POLL_SECONDS)
-                self._tell()
-            except KafkaException as refused:
-                self._settle(rows, refused.args[0], None)
-                return
-            else:
-                return
+        try:
+            producer.produce(
+                self._options.topic,
+                record.value,
+                record.key,
+                record.partition,
+                on_delivery=settle,
+                **more,
+            )
+        except BufferError:
+            if self._outstanding:
+                return False
+            self._lose(rows, _FULL)  # larger than an empty queue: it never goes
+        except KafkaException as refused:
+            error: KafkaError = refused.args[0]
+            if error.code() == KafkaError._FATAL:  # noqa: SLF001  # public, in spite of its name
+                self._broken = True  # why, poll says; the next producer takes the record
+                return False
+            self._lose(rows, error)
+        else:
+            self._outstanding += rows
+        return True
 
     def _settle_one(self, error: KafkaError | None, _: Message) -> None:
         self._outstanding -= 1
@@ -250,7 +257,7 @@ class Feeder:
         else:
             self._lose(1, error)
 
-    def _settle(self, rows: int, error: KafkaError | None, _: Message | None) -> None:
+    def _settle(self, rows: int, error: KafkaError | None, _: Message) -> None:
         self._outstanding -= rows
         if error is None:
             self._delivered += rows
@@ -267,14 +274,18 @@ class Feeder:
         self.notices.warn(error.name(), f"{self._options.topic}: {self._explained(error)}")
         users = self._options.kafka.get("error_cb")
         if callable(users):
-            users(error)
+            try:
+                users(error)
+            except Exception as fault:  # noqa: BLE001  # users' callbacks raise what they like
+                self._say_fault(fault)
 
     def _explained(self, error: KafkaError) -> str:
         return self._login.explained(error.code(), error.str(), self._options.topic, "Write")
 
     def _give_up(self, producer: Producer) -> None:
         lost = self.gave_up = self.counters.buffered
-        self.buffer.end()
+        self.buffer.end(sum(record.rows for record in self._packed))
+        self._packed.clear()
         self._write_off(producer)
         if lost:
             self.notices.warn("lost", f"{self._options.topic}: ended with {lost} rows unsent")
@@ -283,7 +294,9 @@ class Feeder:
         """Counts as failed what librdkafka holds and cannot deliver."""
         if self._outstanding:
             producer.purge()
-            producer.poll(_POLL_SECONDS)
+            limit = time.monotonic() + _PURGE_SECONDS
+            while not self._poll(producer, _POLL_SECONDS) and time.monotonic() < limit:
+                pass  # a callback was in the way of the others
         self._failed += self._outstanding
         self._outstanding = 0
 

@@ -34,7 +34,19 @@ _DEFAULT_PREFIX = "driftstream."
 _ROW_LINGER_SECONDS = 0.02
 _BATCH_LINGER_SECONDS = 0.5
 _BATCH_SENDING_SECONDS = 0.005  # a batch waited before it was made; librdkafka sends it at once
-_OUTSTANDING_ROWS = 10_000  # at most this many rows in librdkafka's hands, where none is dropped
+_ONE_AT_A_TIME = (
+    "requests must go one at a time, for librdkafka reports batches as delivered that a new leader "
+    "refused"
+)
+# What delivery needs of a property that a user may set (see stream.delivery), and why.
+_FIXED: Mapping[str, tuple[frozenset[str], str]] = {
+    "max.in.flight": (frozenset({"1"}), _ONE_AT_A_TIME),
+    "max.in.flight.requests.per.connection": (frozenset({"1"}), _ONE_AT_A_TIME),
+    "enable.idempotence": (
+        frozenset({"true", "t", "1"}),
+        "without it what is sent again may arrive twice and out of order",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,11 @@ class Options:
             _check_seconds(name, getattr(self, name))
         if self.registry_url is not None and self.format != "avro":
             raise ConfigError(f'registry_url: is for format="avro", not {self.format!r}')
+        for name, (allowed, why) in _FIXED.items():
+            if name in self.kafka and str(self.kafka[name]).lower() not in allowed:
+                raise ConfigError(
+                    f"kafka: {name}: is {self.kafka[name]!r}, but {why}: leave it out"
+                )
 
     @property
     def linger(self) -> float:
@@ -82,8 +99,7 @@ class Options:
     @property
     def outstanding_rows(self) -> int:
         """How many of `buffer_rows` librdkafka may hold at a time; the buffer holds the rest."""
-        half = max(1, self.buffer_rows // 2)
-        return half if self.format == "arrow" else min(_OUTSTANDING_ROWS, half)
+        return max(1, self.buffer_rows // 2)
 
     @property
     def outstanding_bytes(self) -> int:

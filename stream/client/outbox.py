@@ -13,9 +13,10 @@ from typing import Any
 
 from stream.client.buffer import Entry
 from stream.client.counters import Counters
-from stream.client.feeder import Feeder, Packer
+from stream.client.feeder import Feeder
 from stream.client.notices import Notices, renew_after_fork
 from stream.client.options import Options
+from stream.client.record import Packer
 from stream.core.errors import DriftstreamError
 
 __all__ = ["Outbox"]

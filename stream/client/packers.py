@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 
 from stream import schemas
 from stream.client.buffer import Entry
-from stream.client.feeder import Record
+from stream.client.record import Record
 from stream.core.errors import ConfigError
 
 __all__ = ["FramedPacker", "RowPacker"]

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.offsets import stable_ends
 from stream.core.errors import BrokerError
+from stream.core.records import Source
 from stream.engine.agent import Agent
 from stream.engine.intake import Intake
 from stream.engine.observer import EngineObserver
@@ -61,6 +62,7 @@ class Assignment:
         self._recovery_type = recovery
         self._recovery: Recovery | None = None
         self._kept: dict[int, Kept] = {}
+        self._first: dict[Source, int] = {}
         self._complete = True
         self.tasks: tuple[int, ...] = ()
         self.error: Exception | None = None
@@ -191,6 +193,7 @@ class Assignment:
             self._connection,
             self._admin,
             self._settings,
+            self._first,
         )
 
     def _start(self, restored: Restored) -> None:

@@ -62,7 +62,11 @@ class Restored:
 
 
 class Recovery:
-    """One assignment's way from the partitions' numbers to tasks that may start."""
+    """One assignment's way from the partitions' numbers to tasks that may start.
+
+    `first` remembers where sources begin that have no commit: a restore before the first one
+    begins there again, not at an end that has moved on.
+    """
 
     def __init__(
         self,
@@ -73,8 +77,10 @@ class Recovery:
         connection: Connection,
         admin: AdminClient,
         settings: EngineSettings,
+        first: dict[Source, int],
     ) -> None:
         self._agent = agent
+        self._first = first
         self._topics = tuple(topics)
         self._kept = {task: kept[task] for task in tasks if task in kept}
         self._connection = connection
@@ -84,6 +90,7 @@ class Recovery:
         self._committed: dict[int, dict[Source, int]] | None = None
         self._targets: dict[Partition, int] | None = None
         self._oldest: dict[Partition, int] = {}
+        self._latest: dict[Partition, int] = {}
         self._reader: Consumer | None = None
         self._read: dict[Partition, int] = {}
         self._states: dict[int, dict[bytes, bytes]] = {}
@@ -125,6 +132,7 @@ class Recovery:
 
     def _ask_offsets(self) -> None:
         self._oldest = beginnings(self._admin, self._inputs())
+        self._latest = ends(self._admin, self._inputs(), IsolationLevel.READ_UNCOMMITTED)
         targets = self._ends(IsolationLevel.READ_UNCOMMITTED)
         for task, kept in list(self._kept.items()):
             unmoved = targets[self._changelog, task] == kept.end
@@ -209,16 +217,25 @@ class Recovery:
         )
 
     def _resolved(self, positions: Mapping[Source, int]) -> dict[Source, int]:
-        """Positions for sources that have none, and the oldest record's for those behind it."""
+        """Positions for sources that have none, and the oldest record's for those behind it.
+
+        StateError for one that is beyond the log's end.
+        """
+        new = [source for source, at in positions.items() if at < 0 and source not in self._first]
+        if new:
+            self._first.update(self._beginnings(new))
         resolved: dict[Source, int] = {}
-        latest: dict[Partition, int] = {}
-        new = [self._name(s) for s, at in positions.items() if at < 0]
-        if new and self._settings.start_from == "latest":
-            latest = ends(self._admin, new, IsolationLevel.READ_COMMITTED)
         for source, position in positions.items():
             name = self._name(source)
-            oldest = self._oldest[name]
-            resolved[source] = latest.get(name, oldest) if position < 0 else position
+            oldest, end = self._oldest[name], self._latest[name]
+            if position > end:
+                raise StateError(
+                    f"{name[0]} partition {name[1]} ends at {end}, and {self._agent} has read it "
+                    f"up to {position}: the topic was deleted and made anew, or records of it were "
+                    f"lost. Stop the workers and run `driftstream state reset {self._agent}` to "
+                    "say where to go on from"
+                )
+            resolved[source] = max(oldest, self._first[source] if position < 0 else position)
             if 0 <= position < oldest:
                 _log.error(
                     "%s partition %d: records %d to %d were deleted before %s read them; "
@@ -226,6 +243,14 @@ class Recovery:
                     *name, position, oldest - 1, self._agent,
                 )  # fmt: skip
         return resolved
+
+    def _beginnings(self, new: Sequence[Source]) -> dict[Source, int]:
+        """Where sources are read from that have no commit."""
+        if self._settings.start_from == "earliest":
+            return {source: self._oldest[self._name(source)] for source in new}
+        names = [self._name(source) for source in new]
+        found = ends(self._admin, names, IsolationLevel.READ_COMMITTED)
+        return {source: found[name] for source, name in zip(new, names, strict=True)}
 
     def _sources(self, task: int) -> list[Source]:
         return [Source(topic, task) for topic in self._topics]

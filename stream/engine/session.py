@@ -76,9 +76,7 @@ class Session:
         if topology.broadcasts:
             self._broadcasts = BroadcastReader(connection, admin, topology.broadcasts)
         instance = settings.instance_id and f"{settings.instance_id}-{agent.name}"
-        self._consumer = connection.group_consumer(
-            group, settings.session_timeout_ms, instance, settings.start_from
-        )
+        self._consumer = connection.group_consumer(group, settings.session_timeout_ms, instance)
         self._assignment = Assignment(
             agent,
             self._intake,
@@ -242,10 +240,11 @@ class Session:
         """Reads the broadcast topics to their ends and tells the agent what is new there."""
         now_ms = self._clock()
         messages = self._broadcasts.news() if self._broadcasts else []
-        if messages:
+        if self._broadcasts and messages:
             prefix = self._settings.prefix
             news = [broadcast(message, prefix) for message in messages]
             self._said += self._agent.hear(news)
+            self._broadcasts.take()
         self._heard_ms = now_ms
 
     def _pause(self, now_ms: int) -> None:

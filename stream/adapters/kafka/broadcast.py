@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 
@@ -23,6 +24,8 @@ from stream.core.errors import BrokerError
 
 __all__ = ["BroadcastReader", "read_on"]
 
+_log = logging.getLogger("stream.kafka")
+
 _AT_ONCE = 2_000
 _WAIT_SECONDS = 0.02
 _PATIENCE_SECONDS = 15.0
@@ -43,15 +46,23 @@ class BroadcastReader:
         self._positions: dict[Partition, int] = {
             (topic, number): 0 for topic, count in topics.items() for number in range(count)
         }
-        self._consumer.assign([TopicPartition(*one, 0) for one in self._positions])
+        self._reached = dict(self._positions)
+        _go_back(self._consumer, self._positions)
 
     def news(self) -> list[Message]:
-        """The committed records since the last call, up to the topics' ends as of now.
+        """The committed records since those that were taken, up to the topics' ends as of now.
 
         Records of a partition come in offset order. BrokerError where a topic can't be read, or
         the end isn't reached in 15 s; what was read until then is read again by the next call.
+        So is a partition that ends before what was read of it: its topic was made anew.
         """
         targets = ends(self._admin, list(self._positions), IsolationLevel.READ_COMMITTED)
+        anew = [one for one, target in targets.items() if target < self._positions[one]]
+        for one in anew:
+            _log.warning("%s %d was made anew, or cut: it is read again from its beginning", *one)
+            self._positions[one] = 0
+        if anew or self._reached != self._positions:
+            _go_back(self._consumer, self._positions)
         reached = dict(self._positions)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         news: list[Message] = []
@@ -63,8 +74,12 @@ class BroadcastReader:
         except (BrokerError, KafkaException):
             _go_back(self._consumer, self._positions)
             raise
-        self._positions = reached
+        self._reached = reached
         return news
+
+    def take(self) -> None:
+        """What `news` gave is dealt with: it isn't given again."""
+        self._positions = dict(self._reached)
 
     def close(self) -> None:
         """Leaves the topics."""

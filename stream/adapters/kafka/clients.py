@@ -56,10 +56,11 @@ class Connection:
         """Where, how and as whom, for what is said to people."""
         return Login.of(self.properties, self.bootstrap_servers)
 
-    def group_consumer(
-        self, group: str, session_timeout_ms: int, instance_id: str, start_from: str
-    ) -> Consumer:
+    def group_consumer(self, group: str, session_timeout_ms: int, instance_id: str) -> Consumer:
         """A member of a consumer group: range assignor, nothing committed by itself.
+
+        Its user says where to read from. Where that isn't on the log (deleted by retention, or
+        the topic was made anew) it reports an error and doesn't jump.
 
         A fetch waits 50 ms for records, not 500: a partition that is resumed meanwhile waits
         behind it, and catching up with labels pauses and resumes often.
@@ -76,7 +77,7 @@ class Connection:
             "heartbeat.interval.ms": min(_HEARTBEAT_MS, session_timeout_ms // 3),
         }
         tuned = {**_RECONNECT, **FETCH, **pulse, **self.properties}
-        return self._consumer({**tuned, **_READING, **membership, "auto.offset.reset": start_from})
+        return self._consumer({**tuned, **_READING, **membership, "auto.offset.reset": "error"})
 
     def reader(self, isolation: str = "read_committed") -> Consumer:
         """A consumer for partitions that its user assigns; its group is never joined."""
