@@ -72,7 +72,9 @@ class Worker:
         self._agents = tuple(agents)
         self._engine = engine_settings(settings, embedded=embedded)
         self.metrics = Metrics(
-            agents=agents, models=settings.metrics_models, top_features=settings.metrics_top_features
+            agents=agents,
+            models=settings.metrics_models,
+            top_features=settings.metrics_top_features,
         )
         self._endpoints: Endpoints | None = None
         if endpoints:
@@ -157,8 +159,7 @@ class Worker:
             _LOG.info("%s started", name)
 
     def _topics(self) -> Ensured | None:
-        settings = self._settings
-        refused: float | None = None
+        settings, refused = self._settings, 0.0
         while not self._stop.is_set():
             try:
                 ensured = ensure_topics(
@@ -191,8 +192,7 @@ class Worker:
             self._observe = _observe(self._settings, partitions, self.metrics)
             return Runner(self._observe, self._engine, self.metrics.engine)
         detect = _detect(self._settings, partitions, self.metrics)
-        engine = replace(self._engine, start_from="earliest")  # `latest` is meant of the sources
-        return Runner(detect, engine, self.metrics.engine)
+        return Runner(detect, replace(self._engine, start_from="earliest"), self.metrics.engine)
 
 
 def run_worker(

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
 from confluent_kafka import (
@@ -30,11 +30,15 @@ __all__ = ["Feed"]
 _CLOSE_SECONDS = 5.0  # for the last commit
 _PLACE_SECONDS = 10.0
 _PLACE_TRIES = 3
+_LOOK_SECONDS = 0.5  # what looking for new partitions may take, where no broker answers
+_LOOK_EVERY_SECONDS = 60.0
 _STEP_SECONDS = 0.05
 
 
 class Feed:
     """Records of a topic in order, from committed transactions only.
+
+    Partitions that are added later are read from their beginning, within a minute or so.
 
     Building it contacts nobody. Raises ConfigError where librdkafka refuses a property. It is of
     use only in the process that made it: in a forked child reading raises DriftstreamError.
@@ -59,11 +63,14 @@ class Feed:
         self._is_closed = False
         self._assigned = False
         self._subscribed = False
+        self._known: set[int] = set()  # partitions, where there is no group
+        self._look_at = 0.0
         self._done: dict[int, int] = {}  # what is to be committed, by partition
         self._committing: dict[int, int] = {}  # what is under way: nobody waits for the broker
         properties: dict[str, KafkaValue] = {
             "error_cb": self._hear_error,
             "reconnect.backoff.max.ms": 5_000,
+            "topic.metadata.refresh.interval.ms": int(_LOOK_EVERY_SECONDS * 1_000),
             "log.connection.close": False,
             **kafka,
             "group.id": group or f"driftstream-tail-{uuid.uuid4()}",
@@ -112,6 +119,8 @@ class Feed:
         if not self.connect(seconds):
             return None
         self.commit()  # where the one before was refused
+        if self._group is None and time.monotonic() >= self._look_at:
+            seconds = max(0.0, seconds - self._assign_more())
         message = self._consumer.poll(seconds)
         if message is None:
             return None
@@ -177,16 +186,37 @@ class Feed:
 
     def _assign_all(self, seconds: float) -> bool:
         try:
-            known = self._consumer.list_topics(self._topic, timeout=seconds).topics[self._topic]
-            if known.error is not None:
-                self._hear_error(known.error)
-                return False
-            places = [TopicPartition(self._topic, each) for each in sorted(known.partitions)]
+            places = self._partitions(seconds)
             self._consumer.assign([self._starting(place) for place in places])
         except KafkaException as fault:
             self._hear_error(fault.args[0])
             return False
+        self._known = {place.partition for place in places}
+        self._look_at = time.monotonic() + _LOOK_EVERY_SECONDS
         return True
+
+    def _assign_more(self) -> float:
+        """Takes partitions in that were added; returns how many seconds that took."""
+        begun = time.monotonic()
+        try:
+            places = self._partitions(_LOOK_SECONDS)
+            added = [place for place in places if place.partition not in self._known]
+            for place in added:
+                place.offset = OFFSET_BEGINNING
+            if added:
+                self._consumer.incremental_assign(added)
+                self._known.update(place.partition for place in added)
+        except KafkaException as fault:
+            self._hear_error(fault.args[0])
+        ended = time.monotonic()
+        self._look_at = ended + _LOOK_EVERY_SECONDS
+        return ended - begun
+
+    def _partitions(self, seconds: float) -> list[TopicPartition]:
+        known = self._consumer.list_topics(self._topic, timeout=seconds).topics[self._topic]
+        if known.error is not None:
+            raise KafkaException(known.error)
+        return [TopicPartition(self._topic, each) for each in sorted(known.partitions)]
 
     def _starting(self, place: TopicPartition) -> TopicPartition:
         if self._from_beginning:
@@ -195,7 +225,7 @@ class Feed:
         return TopicPartition(self._topic, place.partition, end)
 
     def _place(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
-        """Starts a new group's partitions at the end, and commits that place.
+        """Starts a new group at the end, and commits that place.
 
         Uncommitted, a crash before the first alert would lose those that came in between.
         """
@@ -213,12 +243,19 @@ class Feed:
         self._assigned = True
 
     def _commit_starts(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
-        if self._from_beginning:
+        """Commits the ends of all partitions, where the group has committed on none.
+
+        Of all, so that another new member doesn't take its own for added ones, which begin at
+        their beginning (`auto.offset.reset`). Two may do this at once: as each asks for the ends
+        before it sees that there is no commit, the later one's skip nothing that the earlier one
+        was to read.
+        """
+        if self._from_beginning or _are_committed(consumer, assigned, all):
             return
-        places = consumer.committed(assigned, timeout=_PLACE_SECONDS)
-        starts = [self._starting(each) for each in places if each.offset < 0]
-        if starts:
-            consumer.commit(offsets=starts, asynchronous=False)
+        places = self._partitions(_PLACE_SECONDS)
+        ends = [self._starting(place) for place in places]
+        if not _are_committed(consumer, places, any):
+            consumer.commit(offsets=ends, asynchronous=False)
 
     def _hear_commit(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
         sent, self._committing = self._committing, {}
@@ -235,6 +272,17 @@ class Feed:
         else:
             said = self._login.explained(code, error.str(), self._topic, "Read")
         self.warn(error.name(), said)
+
+
+def _are_committed(
+    consumer: Consumer, places: list[TopicPartition], which: Callable[[Iterator[bool]], bool]
+) -> bool:
+    """Whether the group has committed on all of them, or on any."""
+    found = consumer.committed(places, timeout=_PLACE_SECONDS)
+    for place in found:
+        if place.error is not None:
+            raise KafkaException(place.error)
+    return which(place.offset >= 0 for place in found)
 
 
 _FEEDS: weakref.WeakSet[Feed] = weakref.WeakSet()

@@ -223,19 +223,12 @@ class Feeder:
 
     def _send(self, producer: Producer, record: Record) -> bool:
         """True where the record is librdkafka's or has failed; False where it has to wait."""
-        rows = record.rows
+        key, value, rows, partition = record
         settle = self._settle_one if rows == 1 else partial(self._settle, rows)
         headers = self._packer.headers
         more: dict[str, Any] = {} if headers is None else {"headers": headers}
         try:
-            producer.produce(
-                self._options.topic,
-                record.value,
-                record.key,
-                record.partition,
-                on_delivery=settle,
-                **more,
-            )
+            producer.produce(self._options.topic, value, key, partition, on_delivery=settle, **more)
         except BufferError:
             if self._outstanding:
                 return False
@@ -250,12 +243,8 @@ class Feeder:
             self._outstanding += rows
         return True
 
-    def _settle_one(self, error: KafkaError | None, _: Message) -> None:
-        self._outstanding -= 1
-        if error is None:
-            self._delivered += 1
-        else:
-            self._lose(1, error)
+    def _settle_one(self, error: KafkaError | None, message: Message) -> None:
+        self._settle(1, error, message)
 
     def _settle(self, rows: int, error: KafkaError | None, _: Message) -> None:
         self._outstanding -= rows

@@ -12,9 +12,9 @@ from stream.client.columns import Column, rows_of
 from stream.client.counters import Counters
 from stream.client.encode import Encode, avro_encoder, encode_json
 from stream.client.options import Options
-from stream.client.record import Packer
 from stream.client.outbox import Outbox
 from stream.client.packers import FramedPacker, RowPacker
+from stream.client.record import Packer
 from stream.core.errors import BufferFullError, ConfigError, SchemaError
 
 __all__ = ["RowLogger"]

@@ -42,7 +42,8 @@ class AlertSubscriber:
     `connect`) on, or all there are with `from_beginning`. With `group` the subscribers of a group
     share the alerts, and go on where the group left off: **at least once**, because an alert is
     committed after it was handled, that is when the next one is asked for or the callback has
-    returned. A new group starts at the end, or at the beginning with `from_beginning`.
+    returned. A new group starts at the end, or at the beginning with `from_beginning`;
+    partitions that are added later are read from their beginning.
 
     `models`, `states` ("opened", "updated", "resolved") and `severity` (at least) choose among
     the alerts. Records that are no alerts are logged, counted and skipped; so are repeated events
