@@ -131,12 +131,37 @@ def test_windows_are_chosen_by_kind_and_segment(
         {"model": "m", "kind": "performance", "segment": "a", "rows": 3},
         {"model": "m", "kind": "data", "rows": 4},
     ]
-    records = [Record(orjson.dumps(window), key=b"m@") for window in windows]
+    whole = {"version": "", "start_ms": 0, "end_ms": 1000}
+    records = [Record(orjson.dumps(whole | window), key=b"m@") for window in windows]
     produce_all(kafka.bootstrap_servers, f"{unique}windows", records)
     tail = ("windows", "tail", "--from-beginning", "--timeout", "3")
     assert [w["rows"] for w in command(*tail, "--kind", "performance")] == [2, 3]
     assert [w["rows"] for w in command(*tail, "--kind", "data", "--segment", "")] == [0, 4]
     assert [w["rows"] for w in command(*tail, "--segment", "a")] == [1, 3]
+
+
+def test_nothing_of_a_record_moves_the_terminal_or_forges_a_line(
+    command: Command, kafka: Kafka, unique: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create_topic(kafka.bootstrap_servers, f"{unique}windows", 1)
+    hostile = {
+        "model": "m\x1b[31m\nforged",
+        "version": "",
+        "start_ms": 0,
+        "end_ms": 1000,
+        "rows": 1,
+        "scored": True,
+        "drifted": ["\x1b]0;pwned\x07"],
+    }
+    records = [Record(orjson.dumps(each), key=b"k") for each in (hostile, {"model": "m"})]
+    produce_all(kafka.bootstrap_servers, f"{unique}windows", records)
+    address = ("-b", kafka.bootstrap_servers, "--topic-prefix", unique)
+    assert run(["windows", "tail", "--from-beginning", "--timeout", "3", *address]) == 0
+    shown = capsys.readouterr()
+    [line] = shown.out.splitlines()
+    assert "m\\x1b[31m\\nforged" in line
+    assert "\\x1b]0;pwned\\x07" in line
+    assert "no window was left out" in shown.err
 
 
 def test_dead_letters_are_listed(command: Command, kafka: Kafka, unique: str) -> None:

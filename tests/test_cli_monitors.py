@@ -239,6 +239,7 @@ def test_a_positive_class_that_the_scores_do_not_mean_is_told(
         ("features: {x: {threshold: 0.3}, score: {threshold: 0.3}}", ""),
         ("performance: {mae: {max: 3}}", "performance.mae: is for regression"),
         ("performance: {f1: {min: 0.5}}", ""),
+        ("labels: {positive: yes_}", "no performance windows of it: 'yes_' is none of 0 and 1"),
         (
             "severity_by_share: {critical: 0.3, warning: 0.5}",
             "critical begins above 0.3, so that nothing is ever warning",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError
 from stream.client import PredictionLogger
 from stream.client.buffer import Buffer, Entry
 from stream.client.feeder import Feeder
-from stream.client.options import Options
+from stream.client.options import Format, Options
 from stream.client.packers import RowPacker
 from stream.core.errors import BufferFullError, ConfigError, DriftstreamError, SchemaError
 from tests.client_offline import NOWHERE, offline
@@ -178,6 +178,11 @@ def test_a_closed_logger_says_so() -> None:
         ({"format": "avro", "registry_url": "file:///etc"}, "registry_url"),
         ({"kafka": {"no.such.property": 1}}, "no.such.property"),
         ({"kafka": {"acks": 1}}, "acks"),
+        ({"kafka": {"max.in.flight": 5}}, "kafka: max.in.flight: is 5, .*: leave it out"),
+        ({"kafka": {"max.in.flight": None}}, "max.in.flight: is None"),
+        ({"kafka": {"max.in.flight.requests.per.connection": "2"}}, "connection: is '2'"),
+        ({"kafka": {"enable.idempotence": False}}, "enable.idempotence: is False"),
+        ({"kafka": {"enable.idempotence": "false"}}, "enable.idempotence: is 'false'"),
         ({"kafka": {"message.max.bytes": "much"}}, "message.max.bytes"),
     ],
 )
@@ -187,6 +192,22 @@ def test_wrong_settings_are_refused_at_once(
     monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
     with pytest.raises(ConfigError, match=said):
         offline(**settings)
+
+
+@pytest.mark.parametrize("one", [1, "1"])
+@pytest.mark.parametrize("name", ["max.in.flight", "max.in.flight.requests.per.connection"])
+def test_delivery_may_be_asked_for_as_it_is(name: str, one: object) -> None:
+    for true in (True, "true", "True", "1"):
+        offline(kafka={name: one, "enable.idempotence": true}).close(0.0)
+
+
+def test_librdkafka_may_hold_half_of_the_buffer_in_every_format() -> None:
+    for form in get_args(Format):
+        options = Options("t", {}, format=form, buffer_rows=100_000, buffer_bytes=8_000_000)
+        properties = options.producer_properties()
+        assert options.outstanding_rows == properties["queue.buffering.max.messages"] == 50_000
+        assert options.outstanding_bytes == 4_000_000
+        assert properties["queue.buffering.max.kbytes"] == 4_000_000 // 1_024 + 1
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

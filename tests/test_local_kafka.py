@@ -108,6 +108,11 @@ def test_a_data_folder_is_kept_for_the_next_start(tmp_path: Path, kafka: Kafka) 
                 create_topic(local.bootstrap_servers, "kept")
             produce_all(local.bootstrap_servers, "kept", [Record(b"x")])
             assert len(read_all(local.bootstrap_servers, "kept")) == expected
+            properties = next(tmp_path.glob("broker-*/*.properties"))
+            written = properties.read_bytes()
+            with pytest.raises(BrokerError, match="another local Kafka is running on the folder"):
+                LocalKafka(data=tmp_path, quick=True).start()
+            assert properties.read_bytes() == written
 
 
 def test_no_broker_outlives_a_killed_parent(kafka: Kafka) -> None:

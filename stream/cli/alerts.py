@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stream.cli.options import JsonFlag, new_app, with_settings
-from stream.cli.output import instant, print_json
+from stream.cli.output import instant, print_json, print_line
 from stream.cli.reading import FromBeginning, Max, Timeout, check_topic, patience
 from stream.client import Alert, AlertSubscriber
 from stream.core.errors import BrokerError
@@ -72,4 +72,4 @@ def _show(alert: Alert, *, as_json: bool) -> None:
         print_json({"id": alert.id, "type": alert.type, "source": alert.source, **alert.data})
         return
     when = instant(alert.at_ms)
-    print(f"{when}  {alert.severity.value:8}  {alert.state:8}  {alert.summary}", flush=True)
+    print_line(f"{when}  {alert.severity.value:8}  {alert.state:8}  {alert.summary}")

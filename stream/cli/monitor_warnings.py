@@ -56,6 +56,13 @@ def _metrics(spec: MonitorSpec, profile: Profile) -> Iterator[str]:
     """Metrics of another kind of labels than windows of this profile will have."""
     labels = label_spec(profile, spec.labels)
     if labels is None:
+        if spec.labels.wanted and profile.outcome is not None:
+            positive, known = spec.labels.positive, spec.labels.classes or profile.outcome.classes
+            cause = f": {positive!r} is none of {' and '.join(known)}" if positive else ""
+            yield (
+                f"labels: they can't be read by the profile of {profile.model}, so that there are "
+                f"no performance windows of it{cause}"
+            )
         return
     for metric in sorted(spec.performance):
         kinds = VOCABULARY.performance.get(metric, ())

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["complain", "instant", "print_json", "print_table", "say"]
+__all__ = ["complain", "instant", "print_json", "print_line", "print_table", "printable", "say"]
 
 _ENDLESS = 1_000_000  # columns: no line is folded
 
@@ -26,6 +26,25 @@ def say(message: str) -> None:
     """A remark on stderr, where it doesn't mix with data."""
     sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
+
+
+def printable(text: str) -> str:
+    r"""Text from records as a terminal may show it: control characters escaped, on one line.
+
+    >>> printable("a\x1b[31m\nb")
+    'a\\x1b[31m\\nb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def print_line(text: str) -> None:
+    """One line on stdout, whatever a producer put into it."""
+    sys.stdout.write(f"{printable(text)}\n")
+    sys.stdout.flush()
 
 
 def print_json(value: object) -> None:
@@ -45,7 +64,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else _cell(cell) for cell in row))
     console = Console()
     if console.is_terminal:
         console.print(table)
@@ -55,6 +74,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
         wide.print(table)
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
     sys.stdout.flush()
+
+
+def _cell(value: object) -> Text:
+    return Text("\n".join(map(printable, str(value).split("\n"))))
 
 
 def instant(time_ms: int) -> str:

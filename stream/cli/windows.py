@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from stream.cli.options import JsonFlag, new_app, with_settings
-from stream.cli.output import say
+from stream.cli.output import print_line, say
 from stream.cli.reading import FromBeginning, Max, Timeout, read_topic
 from stream.cli.window_line import window_line
 from stream.settings import Settings
@@ -19,6 +19,7 @@ __all__ = ["app"]
 
 app = new_app("Closed windows: what drifted, and how the model did.")
 
+_NEEDED = {"model", "version", "start_ms", "end_ms", "rows"}  # of what is a window at all
 _ABSENT = {"kind": "data", "segment": ""}  # what a field means that isn't there
 
 
@@ -61,7 +62,10 @@ def tail(
     for text, window in _windows(settings, from_beginning=from_beginning, timeout=timeout):
         if any(window.get(name, _ABSENT.get(name)) != value for name, value in wanted.items()):
             continue
-        print(text if json else window_line(window, metric or ()), flush=True)
+        if json:
+            print(text, flush=True)
+        else:
+            print_line(window_line(window, metric or ()))
         shown += 1
         if shown == limit:
             return
@@ -80,7 +84,7 @@ def _windows(
             window = orjson.loads(value)
         except orjson.JSONDecodeError:
             window = None
-        if isinstance(window, dict):
+        if isinstance(window, dict) and window.keys() >= _NEEDED:
             yield value.decode(), window
         else:
             say(f"offset {record.offset()}: a record that is no window was left out")

@@ -193,7 +193,9 @@ class Settings(BaseModel):
     commit_interval: Duration = Field(1_000, ge=1, description="time between transactions")
     slice_records: int = Field(2_000, ge=1, description="records taken at once, at most")
     slice_bytes: int = Field(4_194_304, ge=1, description="bytes taken at once, about")
-    transaction_timeout: Duration = Field(10_000, ge=1_000, description="Kafka's, for transactions")
+    transaction_timeout: Duration = Field(
+        10_000, ge=1_000, le=900_000, description="Kafka's, for transactions: at most 15m"
+    )
     session_timeout: Duration = Field(10_000, ge=1_000, description="Kafka's, for group members")
     instance_id: str = Field("", description="static membership: a name that survives restarts")
 

@@ -23,7 +23,7 @@ from stream.adapters.kafka.local_config import (
     new_cluster_id,
 )
 from stream.adapters.kafka.local_docker import DockerNode, find_docker
-from stream.adapters.kafka.local_folder import TemporaryFolder, sweep
+from stream.adapters.kafka.local_folder import KeptFolder, TemporaryFolder, sweep
 from stream.adapters.kafka.local_java import JavaNode, find_java, kafka_jars
 from stream.core.errors import BrokerError
 
@@ -65,7 +65,8 @@ class LocalKafka:
     `properties` are added to every broker's server properties.
 
     `start` raises KafkaUnavailableError where neither way is open, naming what is missing of
-    each, and BrokerError with the end of the broker's log where it does not get ready.
+    each, and BrokerError where another one runs on `data`, or with the end of the broker's log
+    where it does not get ready.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class LocalKafka:
         self._plans: tuple[NodePlan, ...] = ()
         self._nodes: list[_Node] = []
         self._temporary: TemporaryFolder | None = None
+        self._kept: KeptFolder | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -146,6 +148,9 @@ class LocalKafka:
         if self._temporary is not None:
             self._temporary.remove()
             self._temporary = None
+        if self._kept is not None:
+            self._kept.release()
+            self._kept = None
 
     def kill(self, broker: int = 0) -> None:
         """SIGKILL to a broker, numbered from 0; its data stays for `restart`."""
@@ -193,6 +198,8 @@ class LocalKafka:
             sweep()
             self._temporary = TemporaryFolder()
             root = self._temporary.path
+        else:
+            self._kept = KeptFolder(root)
         cluster_id = _cluster_id(root)
         make = JavaNode if runs_java else DockerNode
         for plan in plans:

@@ -13,7 +13,9 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["TemporaryFolder", "sweep"]
+from stream.core.errors import BrokerError
+
+__all__ = ["KeptFolder", "TemporaryFolder", "sweep"]
 
 _PREFIX = "driftstream-kafka-"
 _LOCK = "in-use"
@@ -32,6 +34,28 @@ class TemporaryFolder:
     def remove(self) -> None:
         """Removes the folder with all that is in it; to be called once."""
         shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._handle)
+
+
+class KeptFolder:
+    """A user's folder, made if need be, in use until `release` or our end.
+
+    BrokerError where another local Kafka uses it: a second one would ruin what it holds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self._handle = os.open(path / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._handle)
+            raise BrokerError(
+                f"another local Kafka is running on the folder {path}: stop it, or name another"
+            ) from error
+
+    def release(self) -> None:
+        """Lets go of the folder; to be called once."""
         os.close(self._handle)
 
 

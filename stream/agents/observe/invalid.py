@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from dataclasses import dataclass, field
 
 from stream.core.records import Source
 
 __all__ = ["InvalidShare"]
+
+_log = logging.getLogger(__name__)
 
 _SPAN_SECONDS = 60  # the share is taken over this long
 _RETRY_MS = 30_000  # a paused source reads one slice this often
@@ -56,11 +59,18 @@ class InvalidShare:
         if history.paused:
             if refused <= self._most * records:
                 self._histories[source] = _History(read_ms=now_ms)
+                _log.info("%s partition %d is read again", *source)
             return
         history.add(records, refused, now_ms)
         history.paused = (
             history.records >= _LEAST and history.refused > self._most * history.records
         )
+        if history.paused:
+            _log.warning(
+                "%s partition %d is paused: %d of the %d records read of it in a minute were "
+                "refused (`driftstream dead-letters list` says why); one slice is tried every 30 s",
+                *source, history.refused, history.records,
+            )  # fmt: skip
 
     def ended(self, source: Source, now_ms: int) -> None:
         """The source was read to its end: one on trial that holds nothing new is forgiven."""

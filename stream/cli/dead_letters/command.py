@@ -16,7 +16,7 @@ from stream.cli.dead_letters.original import INPUTS, Original, original_of
 from stream.cli.dead_letters.replay import FromFile, FromTopic, Outcome, Wanted, send
 from stream.cli.deployment import parse_time
 from stream.cli.options import JsonFlag, new_app, with_settings
-from stream.cli.output import instant, print_json, print_table, say
+from stream.cli.output import instant, print_json, print_line, print_table, printable, say
 from stream.cli.reading import Timeout, read_topic
 from stream.core.errors import ConfigError, InputError, Reason, SchemaError
 from stream.settings import Settings
@@ -75,7 +75,7 @@ def list_letters(
             print_json(line_of(letter, None))
     elif follow:
         for letter in letters:
-            print("  ".join(map(str, _row(letter))), flush=True)
+            print_line("  ".join(map(str, _row(letter))))
     else:
         columns = ("letter", "rejected at (UTC)", "where", "try", "reason", "detail", "value")
         print_table(columns, map(_row, letters))
@@ -196,8 +196,8 @@ def _row(letter: Letter) -> tuple[object, ...]:
         letter.source,
         letter.attempt,
         letter.reason,
-        letter.detail,
-        _beginning(letter.value),
+        printable(letter.detail),
+        printable(_beginning(letter.value)),
     )
 
 
@@ -208,7 +208,7 @@ def _beginning(value: bytes | None) -> str:
 
 def _show(record: Original) -> None:
     letter = record.letter
-    print(f"{letter.place}  {letter.source}  {letter.reason}  {_beginning(record.value)}")
+    print_line(f"{letter.place}  {letter.source}  {letter.reason}  {_beginning(record.value)}")
 
 
 def _show_json(record: Original) -> None:
