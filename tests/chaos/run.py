@@ -117,10 +117,17 @@ class Run:
         while not condition():
             self._supervise()
             if time.monotonic() > deadline:
-                hidden = self.ground.hidden()
-                open_ones = f"; open transactions hide {hidden}" if hidden else ""
-                raise CaseError(f"waited {self.seconds:.0f} s for {what}{open_ones}")
+                raise CaseError(f"waited {self.seconds:.0f} s for {what}{self._outside()}")
             pause.wait(every)
+
+    def _outside(self) -> str:
+        """What Kafka itself has to do with a wait in vain, in words."""
+        hidden = self.ground.hidden()
+        told = f"; open transactions hide {hidden}" if hidden else ""
+        for broker in range(len(self.kafka.bootstrap_servers.split(","))):
+            if not self.kafka.running(broker):
+                told += f"; broker {broker} does not run: {self.kafka.log_tail(broker)}"
+        return told if told or self.ground.ends(["partials"]) else "; no broker answers"
 
     def let_pass(self, seconds: float) -> None:
         """Returns after so long."""
