@@ -95,7 +95,7 @@ def test_all_members_of_a_new_group_begin_at_the_end(kafka: Kafka, unique: str) 
 def test_a_tail_reads_a_new_partition_from_its_beginning(
     kafka: Kafka, topic: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "_LOOK_EVERY_SECONDS", 0.2, raising=False)
+    monkeypatch.setattr(feeds, "_LOOK_EVERY_SECONDS", 0.2)
     produce_all(kafka.bootstrap_servers, topic, [alert(1, 0)])
     with AlertSubscriber(**settings) as subscriber:
         assert subscriber.connect(SECONDS)

@@ -83,6 +83,15 @@ def _commit(place: Deployment, position: int) -> None:
     consumer.close()
 
 
+def _ended_by_state(running: Running) -> str:
+    """What it said when it ended for a StateError that tells what to do."""
+    until(lambda: running.error, 60.0)
+    error, running.error = running.error, None
+    assert isinstance(error, StateError)
+    assert "driftstream state reset count" in str(error)
+    return str(error)
+
+
 def _tell(place: Deployment, value: bytes) -> None:
     produce_all(place.bootstrap, f"{place.prefix}monitors", [Record(value, b"k")])
 
@@ -140,10 +149,7 @@ def test_a_topic_made_anew_ends_the_worker_with_what_to_do(place: Deployment) ->
         until(lambda: place.counted()[0] == 100)
         _make_anew(place, "numbers")
         place.produce(50)
-        until(lambda: running.error, 60.0)
-        error, running.error = running.error, None
-    assert isinstance(error, StateError)
-    assert "driftstream state reset count" in str(error)
+        _ended_by_state(running)
 
 
 def test_a_position_beyond_the_logs_end_is_told(place: Deployment) -> None:
@@ -155,11 +161,8 @@ def test_a_position_beyond_the_logs_end_is_told(place: Deployment) -> None:
     place.produce(50)
     _commit(place, 100)  # as where a log was cut: Kafka forgets offsets of deleted topics
     with Running(Counting(), place.settings()) as running:
-        until(lambda: running.error)
-        error, running.error = running.error, None
-    assert isinstance(error, StateError)
-    assert "ends at 50, and count has read it up to 100" in str(error)
-    assert "driftstream state reset count" in str(error)
+        said = _ended_by_state(running)
+    assert "ends at 50, and count has read it up to 100" in said
 
 
 def test_a_broadcast_topic_made_anew_is_read_from_its_beginning(place: Deployment) -> None:

@@ -75,6 +75,8 @@ class BroadcastReader:
             _go_back(self._consumer, self._positions)
             raise
         self._reached = reached
+        if not news:  # but markers of transactions
+            self.take()
         return news
 
     def take(self) -> None:
