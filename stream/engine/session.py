@@ -103,7 +103,8 @@ class Session:
                 self._hear()
             elif self._assignment.advance():
                 self.pace.ticked()
-                self._paused = set()
+                self._paused = set()  # as it is after an assignment
+                self._pause(self._clock())
                 if self._settings.tune_gc:
                     settle_garbage()
         else:
