@@ -59,7 +59,8 @@ def groups_of(profiles: list[Profile]) -> list[Group]:
 
 def slice_of(groups: list[Group], pane_ms: int, number: int) -> Slice:
     told = tuple(Told(source, pane_ms, pane_ms) for source in SOURCES)
-    said = Partial(tuple(replace(g, pane_ms=pane_ms) for g in groups), (), told, ())
+    moved = tuple(replace(g, pane_ms=pane_ms) for g in groups)
+    said = Partial(PANE_MS, moved, (), told, ())
     values = encode_partials(said, schemas.schema("pane_partial"), 900_000)
     count = len(values)
     zeros = np.zeros(count, dtype=np.int64)

@@ -81,6 +81,7 @@ def partial(
 ) -> Partial:
     """A partial from plain tuples."""
     return Partial(
+        PANE,
         groups,
         tuple(Progress(*item) for item in progress),
         tuple(Told(*item) for item in told),

@@ -14,6 +14,7 @@ class Counting:
     """Counts the records of each task; every commit tells the counts' growth and the totals."""
 
     name = "count"
+    rules: Mapping[str, str] = {"unit": "records"}
     broadcasts: Sequence[str] = ()
     broadcast_every_ms = 60_000
 

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from stream.core.errors import StateError
 from stream.core.records import Output, Slice
 from stream.engine.agent import Broadcast
+from stream.engine.reset import reset_state
 from stream.settings import load_settings
 from stream.worker import Worker, engine_settings, topics_of
 from tests.conftest import Kafka
@@ -94,6 +95,25 @@ def _ended_by_state(running: Running) -> str:
 
 def _tell(place: Deployment, value: bytes) -> None:
     produce_all(place.bootstrap, f"{place.prefix}monitors", [Record(value, b"k")])
+
+
+def test_state_made_by_other_rules_is_not_gone_on_with(place: Deployment) -> None:
+    place.produce(10)
+    with Running(Counting(), place.settings()):
+        until(lambda: place.counted()[0] == 10)
+    other = Counting()
+    other.rules = {"unit": "pairs"}
+    with Running(other, place.settings()) as running:
+        said = _ended_by_state(running)
+    assert "made with unit = records, and this worker has unit = pairs" in said
+    place.produce(5)
+    with Running(Counting(), place.settings()):
+        until(lambda: place.counted()[0] == 15)
+    reset_state(other, place.settings())
+    with Running(other, place.settings()) as running:
+        until(lambda: running.noted.is_ready)
+        place.produce(1)
+        until(lambda: place.counted()[0] == 16)
 
 
 @pytest.mark.parametrize("start_from", ["earliest", "latest"])

@@ -36,7 +36,7 @@ def test_a_record_with_unreadable_headers_is_read_without_any(kafka: Kafka, uniq
     topic = f"{unique}predictions"
     create_topic(kafka.bootstrap_servers, topic)
     _put_odd(kafka, topic)
-    intake = Intake(["predictions"], unique, 1)
+    intake = Intake(["predictions"], unique, 1, {})
     intake.positions[:] = 0
     settings = {"bootstrap.servers": kafka.bootstrap_servers, "group.id": f"{unique}group"}
     consumer = Consumer(settings)

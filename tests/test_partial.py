@@ -36,7 +36,7 @@ def _dense(counts: list[int]) -> Group:
 
 def _round_trip(groups: list[Group], max_bytes: int) -> list[Partial]:
     told, claims = (Told(SOURCE, 120_000, 121_000),), (Claim(SOURCE, 105, 130_000),)
-    partial = Partial(tuple(groups), POSITIONS, told, claims)
+    partial = Partial(60_000, tuple(groups), POSITIONS, told, claims)
     return [decode_partial(v, SCHEMA) for v in encode_partials(partial, SCHEMA, max_bytes)]
 
 

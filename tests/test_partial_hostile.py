@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import fastavro
 import numpy as np
 import orjson
 import pytest
+import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream import schemas
+from stream.core.errors import StateError
 from stream.core.ledger import SERVING
 from stream.core.pane.packing import pack_column
 from stream.core.pane.partial import decode_partial, encode_partials
@@ -171,8 +174,17 @@ def test_every_record_that_was_cut_off_is_refused() -> None:
 
 
 def test_another_release_is_named() -> None:
-    with pytest.raises(ValueError, match="has format 7, this release reads 1: run one release"):
-        _read(GOOD[:3] + bytes([7]) + GOOD[4:])
+    head, body = GOOD[:3] + bytes([7]), unseal(GOOD)
+    with pytest.raises(StateError, match="format 7, and this release reads 2"):
+        _read(head + xxhash.xxh3_64_digest(head + body) + body)
+
+
+def test_panes_of_another_length_are_not_mixed_with_ours() -> None:
+    agent = agent_of()
+    other = replace(partial(binned_group(PROFILE, 0, 100)), width_ms=2 * PANE)
+    records = [bytes(value) for value in encode_partials(other, SCHEMA, 100_000)]
+    with pytest.raises(StateError, match=r"partials 0 offset 0: observe counts in panes of 2000ms"):
+        agent.step(records_slice(records), 0)
 
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
@@ -201,7 +213,11 @@ def test_whatever_stands_there_the_agent_goes_on(body: bytes) -> None:
     agent = agent_of(observer=observer)
     agent.hear([profile_broadcast(PROFILE)])
     slice_ = records_slice([seal(body), body, None])
-    agent.wants_broadcasts(slice_)
+    try:
+        agent.wants_broadcasts(slice_)
+    except StateError:
+        assert decode_partial(seal(body), SCHEMA).width_ms != PANE
+        return
     agent.step(slice_, 0)
     agent.commit({}, 0)
     assert 2 <= len(observer.refusals) <= 3

@@ -83,7 +83,7 @@ def test_all_that_observe_may_say_survives_the_journey(
     claims: list[Claim],
     limit: int,
 ) -> None:
-    said = Partial(tuple(groups), tuple(progress), tuple(told), tuple(claims))
+    said = Partial(60_000, tuple(groups), tuple(progress), tuple(told), tuple(claims))
     require_sense(said)
     back = [decode_partial(value, SCHEMA) for value in encode_partials(said, SCHEMA, limit)]
     assert [_said(g) for found in back for g in found.groups] == [_said(g) for g in groups]

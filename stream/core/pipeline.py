@@ -62,7 +62,7 @@ class Detection:
         monitors: Monitors,
         bounds: Bounds = _BOUNDS,
     ) -> None:
-        self._pane_ms = times.pane_ms
+        self.pane_ms = times.pane_ms
         self._profiles = profiles
         self._monitors = monitors
         self.frontier = Frontier([s for s in sources if s.topic != LABELS], times)
@@ -202,7 +202,7 @@ class Detection:
 
     def _note_moves(self, group: Group, partial: Partial, frontier: Frontier) -> None:
         """The sources that may have held the rows: those whose watermark was behind the pane."""
-        end_ms = group.pane_ms + self._pane_ms
+        end_ms = group.pane_ms + self.pane_ms
         windows = self.outcomes if group.kind is Kind.OUTCOME else self.windows.open
         for source, before, after in partial.progress:
             if after > before and frontier.watermark_ms(source) < end_ms:
@@ -215,7 +215,7 @@ class Detection:
 
     def _spec(self, model: ModelKey, window: Range, monitor: MonitorSpec) -> LabelSpec | None:
         """How labels are read at a window's end. What was warmed up says nothing."""
-        profile = self._profiles.at(model, window.end_ms - self._pane_ms)
+        profile = self._profiles.at(model, window.end_ms - self.pane_ms)
         return label_spec(profile, monitor.labels)
 
     def _judged_data(self, end: WindowEnd) -> DataResult:
@@ -236,7 +236,7 @@ class Detection:
         for start_ms, rows in end.retired:
             past.known[start_ms] = past.known.get(start_ms, 0) + rows
         spec = self._spec(subject.model, window, end.monitor)
-        profile = self._profiles.at(subject.model, window.end_ms - self._pane_ms)
+        profile = self._profiles.at(subject.model, window.end_ms - self.pane_ms)
         if profile is not None and profile.warmed_up:
             profile = None
         told = past.estimates.get(window, {})
@@ -250,7 +250,7 @@ class Detection:
 
     def _first_made_ms(self, closed_ms: int) -> int:
         """Where the first closed span begins that holds predictions to be labelled."""
-        now = Range(closed_ms - self._pane_ms, closed_ms)
+        now = Range(closed_ms - self.pane_ms, closed_ms)
         first_ms = closed_ms
         for (model, _), past in self.pasts.items():
             made_ms = next(iter(past.made), closed_ms)

@@ -290,8 +290,9 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What one commit of observe tells one partition of `partials`, groups first."""
+    """What one commit of observe, with panes of `width_ms`, tells one partition of `partials`."""
 
+    width_ms: int
     groups: Sequence[Group]
     progress: tuple[Progress, ...]
     told: tuple[Told, ...]

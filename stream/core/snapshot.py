@@ -41,7 +41,7 @@ from stream.core.records import Group, ModelKey, Partial, Source
 
 __all__ = ["Snapshot"]
 
-_VERSION = 4
+_VERSION = 5
 _FRONTIER = b"frontier"
 _DATA, _OUTCOMES = b"data", b"outcomes"
 _MAX_BYTES = 800_000  # a record: below any broker's message.max.bytes
@@ -249,7 +249,9 @@ class Snapshot:
                 self._carrying.add(b"carry/" + rest)
 
     def _encode(self, groups: list[Group]) -> list[bytes]:
-        return encode_partials(Partial(tuple(groups), (), (), ()), self._schema, _MAX_BYTES)
+        return encode_partials(
+            Partial(self._detection.pane_ms, tuple(groups), (), (), ()), self._schema, _MAX_BYTES
+        )
 
 
 def _group(subject: Subject, counted: Counted, start_ms: int, tally: Tally) -> Group:

@@ -225,6 +225,11 @@ class TimeSpec:
     label_patience_ms: int = _HOUR_MS
     max_lead_ms: int = 10 * _MINUTE_MS
 
+    @property
+    def lasting(self) -> dict[str, str]:
+        """Settings that no worker may have otherwise: state and partials are made by them."""
+        return {"pane": f"{self.pane_ms}ms"}
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureRule:

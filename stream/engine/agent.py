@@ -57,6 +57,10 @@ class Agent(Protocol):
         """Logical names of the input topics; all have one number of partitions."""
 
     @property
+    def rules(self) -> Mapping[str, str]:
+        """The settings a task's state was made by, a word each: with others it can't go on."""
+
+    @property
     def broadcasts(self) -> Sequence[str]:
         """Logical names of topics to be read to their end before each `broadcast_every_ms`."""
 

@@ -187,6 +187,7 @@ class Assignment:
         self.close()
         self._recovery = self._recovery_type(
             self._agent.name,
+            self._agent.rules,
             self._intake.topics,
             tasks,
             self._kept,

@@ -7,13 +7,13 @@ from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from stream.adapters.kafka.codes import END
 from stream.adapters.kafka.headers import headers_each
 from stream.core.records import Int64s, Slice, Source
 from stream.engine.agent import Broadcast
+from stream.engine.positions import write_positions
 
 __all__ = ["Intake", "broadcast"]
 
@@ -30,7 +30,10 @@ class Intake:
     Nothing is done a message: columns come from C-level maps over the messages.
     """
 
-    def __init__(self, topics: Sequence[str], prefix: str, partitions: int) -> None:
+    def __init__(
+        self, topics: Sequence[str], prefix: str, partitions: int, rules: Mapping[str, str]
+    ) -> None:
+        self._rules = rules
         self.topics = tuple(topics)
         self.names = tuple(prefix + topic for topic in topics)
         self.partitions = partitions
@@ -84,9 +87,9 @@ class Intake:
         return ", ".join(told + more) or "nothing"
 
     def record(self, task: int) -> bytes:
-        """A task's positions as its changelog keeps them."""
+        """A task's positions as its changelog keeps them, with the rules of its agent."""
         column = self.positions[:, task].tolist()
-        return orjson.dumps(dict(zip(self.topics, column, strict=True)))
+        return write_positions(dict(zip(self.topics, column, strict=True)), self._rules)
 
     def offsets(self, tasks: Iterable[int]) -> list[TopicPartition]:
         """The positions of the tasks' sources as the consumer group commits them."""

@@ -17,7 +17,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import orjson
 from confluent_kafka import Consumer, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -26,13 +25,12 @@ from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.offsets import Partition, beginnings, committed, ends
 from stream.core.errors import StateError
 from stream.core.records import Source
+from stream.engine.positions import POSITIONS, read_positions
 from stream.engine.settings import EngineSettings
 
-__all__ = ["POSITIONS", "Kept", "Recovery", "Restored"]
+__all__ = ["Kept", "Recovery", "Restored"]
 
 _log = logging.getLogger("stream.engine")
-
-POSITIONS = b"positions"  # the changelog's key of the input positions
 
 _ANSWER_SECONDS = 1.0
 _WAIT_SECONDS = 0.02
@@ -71,6 +69,7 @@ class Recovery:
     def __init__(
         self,
         agent: str,
+        rules: Mapping[str, str],
         topics: Sequence[str],
         tasks: Sequence[int],
         kept: Mapping[int, Kept],
@@ -80,6 +79,7 @@ class Recovery:
         first: dict[Source, int],
     ) -> None:
         self._agent = agent
+        self._rules = rules
         self._first = first
         self._topics = tuple(topics)
         self._kept = {task: kept[task] for task in tasks if task in kept}
@@ -198,14 +198,19 @@ class Recovery:
                 done.append(Restored(task, kept.positions, recorded[task], None))
                 continue
             state = self._states[task]
-            self._check(task, state.pop(POSITIONS, b"{}"), recorded[task])
+            self._check(task, state.pop(POSITIONS, None), recorded[task])
             positions = {s: recorded[task].get(s, -1) for s in self._sources(task)}
             done.append(Restored(task, self._resolved(positions), recorded[task], state))
         return done
 
-    def _check(self, task: int, record: bytes, found: Mapping[Source, int]) -> None:
-        """The fourth step: StateError unless the changelog's positions are the group's."""
-        known = {Source(topic, task): at for topic, at in orjson.loads(record).items()}
+    def _check(self, task: int, record: bytes | None, found: Mapping[Source, int]) -> None:
+        """The fourth step: StateError unless the changelog's positions are the group's.
+
+        And unless its state was made by the rules of this worker's agent.
+        """
+        at, rules = read_positions(record) if record is not None else ({}, {})
+        self._check_rules(task, rules)
+        known = {Source(topic, task): offset for topic, offset in at.items()}
         if all(known.get(source) == found.get(source) for source in self._sources(task)):
             return
         raise StateError(
@@ -215,6 +220,16 @@ class Recovery:
             "or expired. Stop the workers and run `driftstream state reset "
             f"{self._agent}` to say where to go on from"
         )
+
+    def _check_rules(self, task: int, rules: Mapping[str, str]) -> None:
+        for name in sorted(rules.keys() & self._rules.keys()):
+            if rules[name] != self._rules[name]:
+                raise StateError(
+                    f"task {task} of {self._agent}: its state was made with {name} = "
+                    f"{rules[name]}, and this worker has {name} = {self._rules[name]}. Give all "
+                    f"workers the same `{name}`; to change it, stop them and run `driftstream "
+                    f"state reset {self._agent}`, and the same for the other agents"
+                )
 
     def _resolved(self, positions: Mapping[Source, int]) -> dict[Source, int]:
         """Positions for sources that have none, and the oldest record's for those behind it.

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Literal
 
-import orjson
 from confluent_kafka import (
     ConsumerGroupState,
     ConsumerGroupTopicPartitions,
@@ -33,7 +32,7 @@ from stream.adapters.kafka.offsets import Partition, beginnings, ends, partition
 from stream.core.errors import BrokerError, ConfigError, StateError, TopicError
 from stream.core.records import Source
 from stream.engine.agent import Agent
-from stream.engine.recovery import POSITIONS
+from stream.engine.positions import POSITIONS, write_positions
 from stream.engine.settings import EngineSettings
 from stream.engine.transaction import error_of
 
@@ -176,6 +175,6 @@ def _record(
     producer.init_transactions(_SECONDS)
     producer.begin_transaction()
     for task, known in by_task.items():
-        value = orjson.dumps(known)
+        value = write_positions(known, {})  # no state: any worker may begin one
         producer.produce(settings.changelog(agent), value, POSITIONS, task)
     producer.commit_transaction(_SECONDS)

@@ -22,7 +22,8 @@ from stream.engine.collector import settle_garbage
 from stream.engine.intake import Intake, broadcast
 from stream.engine.observer import EngineObserver
 from stream.engine.pace import Pace
-from stream.engine.recovery import POSITIONS, Recovery
+from stream.engine.positions import POSITIONS
+from stream.engine.recovery import Recovery
 from stream.engine.rights import Rights
 from stream.engine.settings import EngineSettings
 from stream.engine.topology import Topology
@@ -63,7 +64,7 @@ class Session:
         self._heard_ms = -1
         self._said: list[Output] = []  # by `hear`, which isn't called again after an abort
         self._looked = 0.0
-        self._intake = Intake(agent.inputs, settings.prefix, topology.tasks)
+        self._intake = Intake(agent.inputs, settings.prefix, topology.tasks, agent.rules)
         group, timeout_ms = settings.group(agent.name), settings.transaction_timeout_ms
         self._rights = Rights(connection.login, admin, group, self._intake.names)
         self._transaction = Transaction(
@@ -103,7 +104,7 @@ class Session:
                 self._hear()
             elif self._assignment.advance():
                 self.pace.ticked()
-                self._paused = set()  # as it is after an assignment
+                self._paused = set()
                 self._pause(self._clock())
                 if self._settings.tune_gc:
                     settle_garbage()

@@ -18,14 +18,13 @@ from stream import schemas
 from stream.adapters.monitors import check_monitor, default_monitor
 from stream.agents.detect.alert import alert_output, silence_output
 from stream.agents.detect.observer import DetectObserver, Figure, SilentDetectObserver
+from stream.agents.detect.reading import Reading
 from stream.agents.detect.record import profile_output, window_output
 from stream.agents.monitors import hear_monitor
 from stream.agents.profiles import hear_profile
 from stream.core.catalog import Monitors, Profiles
-from stream.core.pane.partial import decode_partial
-from stream.core.pane.sense import require_sense
 from stream.core.pipeline import Detection
-from stream.core.records import ModelKey, Output, Partial, Slice, Source
+from stream.core.records import ModelKey, Output, Slice, Source
 from stream.core.results import Advance, DataResult, WindowResult
 from stream.core.rules import Bounds
 from stream.core.score.performance import Estimate
@@ -80,6 +79,7 @@ class DetectAgent:
         default = settings.monitor or default_monitor(pane_ms)
         check_monitor(replace(default, model="default"), pane_ms)
         self.broadcast_every_ms = pane_ms
+        self.rules = settings.times.lasting
         self._settings = settings
         self._observer = observer or SilentDetectObserver()
         self._profiles = Profiles()
@@ -89,7 +89,7 @@ class DetectAgent:
         self._active: set[int] = set()
         self._said_full = False
         self._asked: set[tuple[ModelKey, str]] = set()
-        self._decoded: tuple[Slice, list[tuple[int, Partial]]] | None = None
+        self._reading = Reading(pane_ms, self._observer)
 
     def assign(
         self,
@@ -121,7 +121,7 @@ class DetectAgent:
         """Forgets a task."""
         self._active.discard(task)
         self._tasks.pop(task, None)
-        self._decoded = None
+        self._reading.forget()
 
     def hear(self, records: Sequence[Broadcast]) -> Sequence[Output]:
         """Takes in profiles and monitors."""
@@ -142,7 +142,7 @@ class DetectAgent:
     def wants_broadcasts(self, slice_: Slice) -> bool:
         """Whether partials are of a new model or name an unknown profile; each is asked once."""
         asked: set[tuple[ModelKey, str]] = set()
-        for number, partial in self._partials(slice_):
+        for number, partial in self._reading.partials(slice_, self._active):
             task = self._tasks[number]
             asked.update(
                 (group.model, group.profile)
@@ -163,12 +163,12 @@ class DetectAgent:
         """Folds the partials and closes what can be closed."""
         told = set()
         moved = late = 0
-        for number, partial in self._partials(slice_):
+        for number, partial in self._reading.partials(slice_, self._active):
             folded = self._started(number).detection.fold(partial)
             moved, late = moved + folded.moved, late + folded.correction_late
             self._refuse(folded.refused)
             told.add(number)
-        self._decoded = None
+        self._reading.forget()
         if moved:
             self._observer.moved(moved)
         if late:
@@ -216,27 +216,6 @@ class DetectAgent:
             task.snapshot.resume()
             task.started = True
         return task
-
-    def _partials(self, slice_: Slice) -> list[tuple[int, Partial]]:
-        """The slice's partials with their tasks; what cannot be read is counted and left out."""
-        if self._decoded is not None and self._decoded[0] is slice_:
-            return self._decoded[1]
-        found = []
-        places = zip(slice_.source.tolist(), slice_.offset.tolist(), slice_.values, strict=True)
-        for place, offset, value in places:
-            source = slice_.sources[place]
-            if source.partition not in self._active:
-                continue
-            try:
-                partial = decode_partial(value or b"", self._schema)
-                require_sense(partial)
-            except Exception:  # noqa: BLE001  # whatever stands there, the worker goes on
-                _log.exception("%s %d offset %d is no partial", *source, offset)
-                self._observer.refused(source.topic)
-                continue
-            found.append((source.partition, partial))
-        self._decoded = (slice_, found)
-        return found
 
     def _advance(self, numbers: Collection[int], now_ms: int) -> list[Output]:
         """Closes panes and windows of tasks; what takes too long now is left to `work`."""

@@ -89,7 +89,7 @@ class ObserveAgent:
         observer: ObserveObserver | None = None,
     ) -> None:
         times = settings.times
-        self.inputs = settings.sources
+        self.inputs, self.rules = settings.sources, times.lasting
         self.broadcast_every_ms = times.pane_ms
         self._settings = settings
         self._observer = observer or SilentObserveObserver()

@@ -84,7 +84,13 @@ class Telling:
             Output("partials", None, value, partition=place)
             for place in range(self._partitions)
             for value in encode_partials(
-                Partial(block.take(np.flatnonzero(places == place)), progress, told, claims),
+                Partial(
+                    self._pane_ms,
+                    block.take(np.flatnonzero(places == place)),
+                    progress,
+                    told,
+                    claims,
+                ),
                 self._schema,
                 self._max_bytes,
             )

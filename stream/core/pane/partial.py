@@ -98,6 +98,7 @@ def decode_partial(value: bytes, schema: dict[str, Any]) -> Partial:
         _raw(record["raw"], columns),
     )
     return Partial(
+        record["width_ms"],
         groups,
         tuple(Progress(_source(p), p["before"], p["after"]) for p in record["progress"]),
         tuple(Told(_source(t), t["watermark_ms"], t["k_ms"]) for t in record["told"]),
@@ -200,6 +201,7 @@ def _encode(
     fields: Mapping[str, Any], partial: Partial, schema: dict[str, Any], *, last: bool
 ) -> bytes:
     record = {
+        "width_ms": partial.width_ms,
         **fields,
         "progress": _rows(("before", "after"), partial.progress),
         "told": _rows(("watermark_ms", "k_ms"), partial.told if last else ()),
