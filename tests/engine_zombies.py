@@ -5,6 +5,7 @@ from __future__ import annotations
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from stream.adapters.kafka.clients import Connection
+from stream.engine.positions import POSITIONS, write_positions
 from tests.engine_setup import Deployment, until
 
 __all__ = ["Zombie"]
@@ -40,7 +41,9 @@ class Zombie:
         prefix = self._deployment.prefix
         changelog = f"{prefix}count-changelog"
         self.producer.produce(changelog, b"%d" % total, b"total", task)
-        self.producer.produce(changelog, b'{"numbers":%d}' % position, b"positions", task)
+        self.producer.produce(
+            changelog, write_positions({"numbers": position}, {}), POSITIONS, task
+        )
         self.producer.produce(f"{prefix}grown", b"%d" % total, b"%d" % task, task)
         self.producer.flush(10)
 

@@ -5,19 +5,19 @@ A rule is switched off by a subclass that lives here only; the same story then e
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping
 from typing import ClassVar
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, TopicPartition
 
-from stream.adapters.kafka.offsets import Partition
+from stream.adapters.kafka.offsets import Partition, committed
 from stream.core.errors import BrokerError, StateError
 from stream.core.records import Output, Source
 from stream.engine import Commit, Runner
 from stream.engine import recovery as engine_recovery
+from stream.engine.positions import POSITIONS, read_positions
 from stream.engine.recovery import Recovery
 from stream.engine.session import Session
 from tests.conftest import Kafka
@@ -105,13 +105,17 @@ class Unstable(Watched):
     """Rule 1 broken: takes the committed offsets as they are, pending transaction or not."""
 
     def _ask_committed(self, consumer):  # type: ignore[no-untyped-def]  # as Recovery's
-        group = self._settings.group(self._agent)
-        wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(*p) for p in self._inputs()])
-        asked = self._admin.list_consumer_group_offsets([wanted], require_stable=False)
-        found = {}
-        for answer in asked[group].result(10).topic_partitions:
-            at = {Source("numbers", answer.partition): answer.offset} if answer.offset >= 0 else {}
-            found[answer.partition] = at
+        asking = Consumer(
+            {
+                "bootstrap.servers": self._settings.bootstrap_servers,
+                "group.id": self._settings.group(self._agent),
+                "isolation.level": "read_uncommitted",
+            }
+        )
+        found: dict[int, dict[Source, int]] = {task: {} for task in self.tasks}
+        for (_, task), offset in committed(asking, self._inputs(), 10.0).items():
+            found[task] = {Source("numbers", task): offset}
+        asking.close()
         self.waiting.set()
         return found
 
@@ -263,7 +267,7 @@ def test_every_commit_says_the_positions_it_commits(deployment: Deployment) -> N
             deployment.produce(7)
             until(lambda: counting(agent) == deployment.sent.total())
     changes = read_all(deployment.bootstrap, f"{deployment.prefix}count-changelog")
-    said = [json.loads(r.value or b"")["numbers"] for r in changes if r.key == b"positions"]
+    said = [read_positions(r.value or b"")[0]["numbers"] for r in changes if r.key == POSITIONS]
     assert said[0] == 0 or said[0] % 7 == 0
     assert said[-1] == 21
     assert said == sorted(set(said))

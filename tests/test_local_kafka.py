@@ -78,12 +78,18 @@ def test_three_brokers_go_on_when_one_is_killed(own_kafka: OwnKafka) -> None:
     create_topic(servers, "ends", 12)
     produce_all(servers, "ends", [Record(b"x", partition=p) for p in range(12)])
     assert set(_ends(admin).values()) == {1}
-    local.kill(1)
-    _wait_until(lambda: set(_ends(admin).values()) == {1}, "the ends, with new leaders")
-    assert [local.running(broker) for broker in range(3)] == [True, False, True]
-    produce_all(servers, "replicated", [Record(b"x", partition=p) for p in range(3)])
-    local.restart(1)
-    assert len(read_all(servers, "replicated")) == 3
+    asking = subprocess.Popen([sys.executable, "-m", "tests.asking", servers])
+    try:
+        local.kill(1)
+        _wait_until(lambda: set(_ends(admin).values()) == {1}, "the ends, with new leaders")
+        assert [local.running(broker) for broker in range(3)] == [True, False, True]
+        produce_all(servers, "replicated", [Record(b"x", partition=p) for p in range(3)])
+        local.restart(1)
+        assert len(read_all(servers, "replicated")) == 3
+        assert asking.poll() is None, "asking for committed offsets ended the process"
+    finally:
+        asking.kill()
+        asking.wait()
 
 
 def _ends(admin: AdminClient) -> dict[Partition, int]:

@@ -28,7 +28,13 @@ from confluent_kafka.cimpl import NewTopic
 from stream.adapters.kafka.asking import metadata
 from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.codes import said
-from stream.adapters.kafka.offsets import Partition, beginnings, ends, partition_counts
+from stream.adapters.kafka.offsets import (
+    Partition,
+    beginnings,
+    committed_by,
+    ends,
+    partition_counts,
+)
 from stream.core.errors import BrokerError, ConfigError, StateError, TopicError
 from stream.core.records import Source
 from stream.engine.agent import Agent
@@ -68,7 +74,12 @@ def reset_state(
     try:
         _refuse_while_running(admin, group)
         inputs = _inputs(agent, admin, settings)
-        positions = _positions(admin, group, inputs, to)
+        if to == "latest":
+            positions = ends(admin, inputs, IsolationLevel.READ_COMMITTED)
+        else:
+            positions = beginnings(admin, inputs)
+        if to == "committed":
+            positions |= committed_by(connection, group, inputs, _SECONDS)
         tasks = max(task for _, task in inputs) + 1
         _make_anew(admin, settings.changelog(agent.name), tasks)
         _commit(admin, group, positions)
@@ -105,21 +116,6 @@ def _inputs(agent: Agent, admin: AdminClient, settings: EngineSettings) -> list[
     if missing:
         raise TopicError(f"missing on {settings.bootstrap_servers}: {', '.join(missing)}")
     return [(topic, task) for topic, count in counts.items() for task in range(count)]
-
-
-def _positions(
-    admin: AdminClient, group: str, inputs: list[Partition], to: ResetTo
-) -> dict[Partition, int]:
-    if to == "latest":
-        return ends(admin, inputs, IsolationLevel.READ_COMMITTED)
-    positions = beginnings(admin, inputs)
-    if to == "committed":
-        wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(*one) for one in inputs])
-        asked = admin.list_consumer_group_offsets([wanted], require_stable=True)
-        for answer in asked[group].result(_SECONDS).topic_partitions:
-            if answer.offset >= 0:
-                positions[answer.topic, answer.partition] = answer.offset
-    return positions
 
 
 def _make_anew(admin: AdminClient, changelog: str, tasks: int) -> None:

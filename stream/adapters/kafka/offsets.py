@@ -10,15 +10,25 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicParti
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # its public name is not exported
 
+from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.codes import said
 from stream.core.errors import BrokerError
 
-__all__ = ["Partition", "beginnings", "committed", "ends", "partition_counts", "stable_ends"]
+__all__ = [
+    "Partition",
+    "beginnings",
+    "committed",
+    "committed_by",
+    "ends",
+    "partition_counts",
+    "stable_ends",
+]
 
 Partition = tuple[str, int]
 
 _SECONDS = 5.0
 _TOPICS_SECONDS = 2.0
+_SESSION_MS = 30_000  # of a group that is never joined
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library has no types here
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # likewise
 
@@ -83,6 +93,21 @@ def committed(
         if answer.error is not None:
             raise _failed("tell the committed offsets", KafkaException(answer.error))
     return {(a.topic, a.partition): a.offset for a in answers if a.offset >= 0}
+
+
+def committed_by(
+    connection: Connection, group: str, partitions: Sequence[Partition], seconds: float
+) -> dict[Partition, int]:
+    """What a group has committed, asked by a consumer that never joins it; as `committed`.
+
+    An AdminClient could be asked as well; but while the group's coordinator moves, its question
+    ends the process (librdkafka issue 5315, open in 2.16).
+    """
+    asking = connection.group_consumer(group, _SESSION_MS, "")
+    try:
+        return committed(asking, partitions, seconds)
+    finally:
+        asking.close()
 
 
 def _offsets(
