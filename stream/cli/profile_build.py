@@ -23,17 +23,15 @@ from stream.adapters.tables import (
     variables,
 )
 from stream.cli.output import say
+from stream.cli.profile_warnings import profile_warnings
 from stream.core.baseline import with_metrics
 from stream.core.errors import InputError
 from stream.core.labels import LabelKind
 from stream.core.pane.reference import LabelColumn, build_profile, profile_to_record
 from stream.core.records import ModelKey
-from stream.core.rules import OutcomeReference
 from stream.core.specs import Profile
 
 __all__ = ["build"]
-
-_SUSPICIOUS_AREA = 0.45  # a model that is no better than chance may be a little below a half
 
 _Column = Annotated[str | None, typer.Option(help="The column's name; else guessed.")]
 _File = Annotated[Path, typer.Argument(help="Parquet, CSV, JSON lines or Arrow.")]
@@ -160,20 +158,10 @@ def _tell_more(profile: Profile) -> None:
             say(f"  calibrated over {len(outcome.calibration)} bins of scores")
         shown = (f"{name} {value:.4g}" for name, value in outcome.metrics if "." not in name)
         say(f"  its own    {', '.join(shown)}")
-        _warn_of_the_positive_class(outcome)
+        for line in profile_warnings(profile):
+            say(f"warning: {line}")
     for column, values in profile.segments:
         say(f"  segments   {column}: {', '.join(values)}")
-
-
-def _warn_of_the_positive_class(outcome: OutcomeReference) -> None:
-    """A score that is higher for the negative class was most likely meant to be that one's."""
-    area = dict(outcome.metrics).get("roc_auc", 1.0)
-    if outcome.kind == LabelKind.BINARY and area < _SUSPICIOUS_AREA:
-        negative, positive = outcome.classes
-        say(
-            f"warning: scores are higher for {negative!r} than for the positive class {positive!r} "
-            f"(ROC-AUC {area:.4g}); if they are of {negative!r}, say --positive {negative}"
-        )
 
 
 def _named(name: str, columns: dict[str, Any]) -> str:

@@ -34,6 +34,10 @@ def demo(
     ignore: Annotated[
         list[str] | None, typer.Option("--ignore", help="A column to leave out; repeatable.")
     ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option("--positive", help="The positive class of its labels; else the greater."),
+    ] = None,
     duration: Annotated[
         str, typer.Option("--duration", help="How long the table's rows take to be sent.")
     ] = "60s",
@@ -65,6 +69,6 @@ def demo(
     run_tables(
         settings,
         console,
-        TableOptions(data, reference, model, tuple(ignore or ()), seconds),
+        TableOptions(data, reference, model, tuple(ignore or ()), seconds, positive or ""),
         keep_running=keep_running,
     )

@@ -20,6 +20,8 @@ from stream.cli.demo.late_labels import LateLabels
 from stream.cli.demo.scene import Scene
 from stream.cli.demo.screen import Screen
 from stream.cli.demo.traffic import Traffic
+from stream.cli.monitor_warnings import warnings
+from stream.cli.profile_warnings import profile_warnings
 from stream.cli.reading import connection
 from stream.cli.rows import log_chunk
 from stream.client import LabelLogger, PredictionLogger
@@ -71,9 +73,12 @@ def play(
     Raises what ended the worker, or BrokerError where it doesn't get ready.
     """
     profile = _profile(traffic)
+    monitor = _monitor(profile, plan.window_ms)
     scene = Scene(profile, broker, traffic.story, traffic.total)
     screen.show(scene)
-    partitions = _prepare(settings, profile, plan.window_ms, embedded=embedded)
+    for line in (*profile_warnings(profile), *warnings(monitor, [profile])):
+        screen.remark(f"warning: {line}")
+    partitions = _prepare(settings, profile, monitor, embedded=embedded)
     worker = Worker(settings, embedded=embedded, endpoints=plan.keep_running)
     worker.start()
     try:
@@ -200,24 +205,28 @@ def _harm(profile: Profile) -> dict[str, MetricRule]:
     return {"mae": MetricRule(max_rise=_MAX_RISE * error)}
 
 
-def _prepare(
-    settings: Settings, profile: Profile, window_ms: int, *, embedded: bool
-) -> dict[str, int]:
-    """Topics, the reference profile and a monitor; the topics' numbers of partitions."""
-    ensured = ensure_topics(
-        settings.client_config(),
-        settings.topic_prefix,
-        source_partitions=settings.partitions,
-        topics=topics_of(settings),
-        embedded=embedded,
-    )
-    monitor = MonitorSpec(
+def _monitor(profile: Profile, window_ms: int) -> MonitorSpec:
+    """What is watched: drift in windows of this length, and harm."""
+    return MonitorSpec(
         model=profile.model.model,
         window_ms=window_ms,
         hop_ms=window_ms,
         min_rows=200,
         severity=Severity.WARNING,
         performance=_harm(profile),
+    )
+
+
+def _prepare(
+    settings: Settings, profile: Profile, monitor: MonitorSpec, *, embedded: bool
+) -> dict[str, int]:
+    """Topics, the reference profile and its monitor; the topics' numbers of partitions."""
+    ensured = ensure_topics(
+        settings.client_config(),
+        settings.topic_prefix,
+        source_partitions=settings.partitions,
+        topics=topics_of(settings),
+        embedded=embedded,
     )
     own = connection(settings, "demo")
     record = schemas.encode_json("reference_profile", profile_to_record(profile))

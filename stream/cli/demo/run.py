@@ -51,13 +51,17 @@ QUICK = {
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """Two tables of one model, and in how many seconds the rows of the first are sent."""
+    """Two tables of one model, and in how many seconds the rows of the first are sent.
+
+    `positive` is the labels' positive class, empty where they tell it.
+    """
 
     data: Path
     reference: Path
     model: str | None
     ignore: tuple[str, ...]
     seconds: float
+    positive: str = ""
 
 
 def run_example(settings: Settings, console: Console, *, keep_running: bool) -> None:
@@ -74,7 +78,9 @@ def run_tables(
         raise ConfigError(
             f"--duration: must be {_SHORTEST_SECONDS:.0f}s or more: 12 windows fit in"
         )
-    table = TableTraffic(options.data, options.reference, options.model, options.ignore)
+    table = TableTraffic(
+        options.data, options.reference, options.model, options.ignore, options.positive
+    )
     if table.left_out:
         names = ", ".join(table.left_out)
         console.print(f"left out, as only one of the tables has it: {names}", markup=False)

@@ -42,6 +42,9 @@ class Screen(Protocol):
     def show(self, scene: Scene) -> None:
         """The scene may have changed."""
 
+    def remark(self, line: str) -> None:
+        """Says a thing that stays on screen, outside of the picture."""
+
 
 class LiveScreen:
     """Draws the whole scene again and again in place; in the end only its windows stay."""
@@ -64,6 +67,10 @@ class LiveScreen:
         """Takes the scene as it is now; it is drawn at the next refresh."""
         self._scene = scene
         self._live.update(picture(scene, self._console.height))
+
+    def remark(self, line: str) -> None:
+        """Prints it above the picture, which goes on below."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class PlainScreen:
@@ -89,19 +96,20 @@ class PlainScreen:
         self._heard = scene.heard
         for window in list(scene.windows)[len(scene.windows) - new :]:
             line = window_line(window, _metrics(scene))
-            self._line(f"{scene.seconds:5.1f} s  {scene.rate:,.0f} rows/s  {line}")
+            self.remark(f"{scene.seconds:5.1f} s  {scene.rate:,.0f} rows/s  {line}")
         if scene.alert is not None:
             self._once("alert", f"{scene.seconds:5.1f} s  ALERT  {_alert_text(scene.alert)}")
         if scene.harm is not None:
             self._once("harm", f"{scene.seconds:5.1f} s  ALERT  {_alert_text(scene.harm)}")
 
+    def remark(self, line: str) -> None:
+        """Prints it as it is."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def _once(self, what: str, line: str) -> None:
         if what not in self._told:
             self._told.add(what)
-            self._line(line)
-
-    def _line(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self.remark(line)
 
 
 def screen_for(console: Console) -> Screen:

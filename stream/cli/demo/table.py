@@ -17,15 +17,22 @@ __all__ = ["TableTraffic"]
 class TableTraffic:
     """Rows of a file, measured against another file's; what only one of them has is left out.
 
-    Where both have a column of labels, they follow their rows. `left_out` names what is left out.
+    Where both have a column of labels, they follow their rows; `positive` is their positive class,
+    empty where the labels tell it. `left_out` names what is left out.
     Raises InputError where they have no column in common.
     """
 
-    story = positive = ""
+    story = ""
 
     def __init__(
-        self, data: Path, reference: Path, model: str | None = None, ignore: Sequence[str] = ()
+        self,
+        data: Path,
+        reference: Path,
+        model: str | None = None,
+        ignore: Sequence[str] = (),
+        positive: str = "",
     ) -> None:
+        self.positive = positive
         (columns, labels), (own, truths) = (_columns(path, ignore) for path in (data, reference))
         common = columns.keys() & own.keys()
         if not common:
