@@ -11,31 +11,49 @@ import typer
 from stream.cli.deployment import parse_time
 from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.cli.output import say
+from stream.core.errors import ConfigError
 from stream.settings import Settings
 
 __all__ = ["app"]
 
 app = new_app("For development: a Kafka on this machine, and a hostile workload.")
 
+_PORT = 9092
+
 
 @app.command()
 def kafka(
     *,
-    brokers: Annotated[int, typer.Option("--brokers", help="1 or 3.")] = 1,
+    brokers: Annotated[int | None, typer.Option("--brokers", help="1 or 3; else 1.")] = None,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="The first broker's; 0: any free.")
-    ] = 9092,
+        int | None,
+        typer.Option(
+            "--port", min=0, max=65535, help=f"The first broker's; 0: any free. Else {_PORT}."
+        ),
+    ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", help="A folder to keep; else a temporary one.")
     ] = None,
 ) -> None:
-    """Run Apache Kafka in the foreground until Ctrl-C (Java 17 and Maven, or Docker)."""
+    """Run Apache Kafka in the foreground until Ctrl-C (Java 17 and Maven, or Docker).
+
+    Where KAFKA_BOOTSTRAP_SERVERS names a Kafka, none is started; options are an error then.
+    """
     from stream.adapters.kafka.local_dev import run_dev_kafka
 
-    if brokers not in {1, 3}:
+    if brokers not in {None, 1, 3}:
         raise typer.BadParameter("must be 1 or 3", param_hint="--brokers")
     existing = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    run_dev_kafka(brokers, port=port, data=data, existing=existing, say=say)
+    given = {"--brokers": brokers, "--port": port, "--data": data}
+    asked = [name for name, value in given.items() if value is not None]
+    if existing and asked:
+        raise ConfigError(
+            f"options for a Kafka that is started here ({', '.join(asked)}), and "
+            f"KAFKA_BOOTSTRAP_SERVERS names one already, {existing}: unset it to have one started"
+        )
+    run_dev_kafka(
+        brokers or 1, port=_PORT if port is None else port, data=data, existing=existing, say=say
+    )
 
 
 @app.command()
