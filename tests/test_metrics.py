@@ -36,6 +36,7 @@ def test_values_are_told() -> None:
         'driftstream_watermark_age_seconds{topic="predictions"} 10.0',
         'driftstream_drift_share_ratio{model="credit",version="3"} 0.25',
         'driftstream_agent_ready{agent="observe"} 1.0',
+        'driftstream_label_delay_seconds{model="credit",percentile="p99",version="3"} 90.0',
     ):
         assert line in text
 
@@ -73,6 +74,14 @@ def test_models_with_series_are_bounded() -> None:
 
 def test_two_metrics_may_live_in_one_process() -> None:
     assert Metrics().registry is not Metrics().registry
+
+
+def test_something_of_every_kind_is_on_the_page() -> None:
+    """What follows would find no fault in a metric without series."""
+    text = text_of(filled())
+    families = re.findall(r"^# TYPE (driftstream_\w+)", text, re.MULTILINE)
+    empty = [n for n in families if not re.search(rf"^{n}(_count)?[ {{]", text, re.MULTILINE)]
+    assert empty == []
 
 
 def test_promtool_finds_nothing_to_say() -> None:

@@ -56,11 +56,12 @@ _SERVING = (
     "driftstream_serving",
     "How the model served its last data window: latency in ms, shares, rows a second",
 )
+# Gauges of one window: a summary, whose label `quantile` is, would want the sum of all delays.
 _DELAY = Declared(
     Gauge,
     "driftstream_label_delay_seconds",
-    "Time from prediction to label in the last scored performance window, by quantile.",
-    ("model", "version", "quantile"),
+    "Time from prediction to label in the last scored performance window, by percentile.",
+    ("model", "version", "percentile"),
 )
 _COVERAGE = Declared(
     Gauge,
@@ -170,8 +171,8 @@ class DetectMetrics:
             return
         if coverage is not None:
             self._coverage.labels(*model).set(coverage)
-        for quantile, value in delay_ms.items():
-            self._delay.labels(*model, quantile).set(value / 1000)
+        for percentile, value in delay_ms.items():
+            self._delay.labels(*model, percentile).set(value / 1000)
         if metrics:
             self._performance.set(model, metrics, self._top)
 
