@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 
 from stream import schemas
 from stream.agents.detect.observer import DetectObserver
+from stream.agents.detect.refusing import RefusedPartials
 from stream.core.errors import StateError
 from stream.core.pane.partial import decode_partial
 from stream.core.pane.sense import require_sense
 from stream.core.records import Partial, Slice, Source
 
 __all__ = ["Reading"]
-
-_log = logging.getLogger(__name__)
 
 
 class Reading:
@@ -23,6 +21,7 @@ class Reading:
     def __init__(self, pane_ms: int, observer: DetectObserver) -> None:
         self._pane_ms = pane_ms
         self._observer = observer
+        self._refused = RefusedPartials()
         self._schema = schemas.schema("pane_partial")
         self._last: tuple[Slice, list[tuple[int, Partial]]] | None = None
 
@@ -58,8 +57,8 @@ class Reading:
             raise StateError(
                 f"{source.topic} {source.partition} offset {offset}: {error}"
             ) from None
-        except Exception:  # noqa: BLE001  # whatever stands there, the worker goes on
-            _log.exception("%s %d offset %d is no partial", *source, offset)
+        except Exception as error:  # noqa: BLE001  # whatever stands there, the worker goes on
+            self._refused.say(source, offset, error)
             self._observer.refused(source.topic)
             return None
         if partial.width_ms != self._pane_ms:
