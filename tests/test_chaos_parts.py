@@ -100,6 +100,7 @@ def test_equal_runs_have_no_differences_in_whatever_order() -> None:
         ([*WINDOWS, window(0)], [alert("opened")], "found twice: window credit@1 data"),
         (WINDOWS, [alert("resolved")], "state: 'opened' / 'resolved'"),
         (WINDOWS, [], "the record itself"),
+        ([*WINDOWS, window(2, model=3)], [alert("opened")], "its 'model' is no text"),
         ([window(0, moves=[MOVE]), *WINDOWS[1:]], [alert("opened")], "has moved rows"),
     ],
 )

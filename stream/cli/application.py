@@ -69,7 +69,8 @@ _app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Finds drift in the features, predictions and labels that model servers send to Kafka.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong option or setting, 3 Kafka, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong option or setting, 3 Kafka, "
+    "4 done but for records that could not be read (digest), 130 interrupted.",
 )
 
 

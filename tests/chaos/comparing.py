@@ -30,6 +30,7 @@ def differences(wanted: Outcome, got: Outcome, *, moving: str = "") -> list[str]
     some record moved rows; of no other kind any may.
     """
     lines = [f"found twice: {line}" for line in got.digest.doubled]
+    lines += map(str, got.digest.odd)
     strange = [each for each in got.digest.moved if _kind(each) != moving]
     lines += [f"has moved rows: {each.what}" for each in strange[:_SHOWN]]
     if moving and not got.digest.moved:

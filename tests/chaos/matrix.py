@@ -95,6 +95,7 @@ class Matrix:
                 bodies = run.ground.bodies(set(everything))  # the cluster may not live to the end
                 self._references[key] = Outcome(digest, lambda places: bodies)
             run.require(not digest.doubled, f"found twice, undisturbed: {digest.doubled}")
+            run.require(not digest.odd, f"neither windows nor alerts: {digest.odd}")
             run.require(not digest.moved, f"{len(digest.moved)} moved windows, undisturbed")
             self._say(
                 f"reference of {plan.rows:,} rows, {run.ground.total:,} records: {digest.hex}, "

@@ -10,63 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
-import orjson
-
-from stream import cloudevents
-from stream.core.errors import InputError
+from stream.cli.digest.records import Incident, Odd, Place, Read, Window, alert_of, window_of
 from stream.core.records import Header, ModelKey
 
 __all__ = ["Digest", "Found", "Incident", "Place", "Read", "Window", "digest_of", "record_hash"]
 
 _ABSENT = b"\xff" * 8  # in a length's place: null is not the empty text
 _DEPLOYMENT = "ce_source"  # names the deployment: another prefix tells the same story
-
-
-class Place(NamedTuple):
-    """Where a record stands."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}/{self.partition}@{self.offset}"
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A record as it was read."""
-
-    place: Place
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[Header, ...] = ()
-
-
-class Window(NamedTuple):
-    """Which window a record is: no two records may be the same one. They order canonically."""
-
-    model: str
-    version: str
-    segment: str
-    kind: str
-    start_ms: int
-    end_ms: int
-
-
-class Incident(NamedTuple):
-    """Which incident a record is the last one of; `at_ms` and `state` are that record's."""
-
-    id: str
-    model: str
-    version: str
-    segment: str
-    kind: str
-    state: str
-    opened_ms: int
-    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +35,18 @@ class Digest:
 
     `moved` are windows that hold rows whose pane had been closed: those that say so, the same
     windows of segments, and later ones that carry such a window's rows. Which rows those are
-    depends on the run. `doubled` says what was found twice, which must not be.
+    depends on the run. `doubled` says what was found twice, which must not be; `odd` are records
+    that are no window and no alert, by their places.
     """
 
     windows: list[Found] = field(default_factory=list)
     incidents: list[Found] = field(default_factory=list)
     moved: list[Found] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
+    odd: list[Odd] = field(default_factory=list)
 
     def of_model(self, model: str) -> Digest:
-        """The part that is one model's; what was doubled is told of the whole only."""
+        """The part that is one model's; what is doubled or odd is told of the whole only."""
         windows, incidents, moved = (
             [each for each in part if each.what.model == model] for part in self._parts()
         )
@@ -130,7 +83,7 @@ def digest_of(
 
     Of `models`, or of all; of windows that end, and incidents whose last record happened, after
     `from_ms` and not after `to_ms`. An incident's records must come in the order of their
-    offsets. Raises InputError for a record that is no window or no alert.
+    offsets. A record that is no window, or no alert, is told in `odd` and counts for nothing.
     """
 
     def wanted(model: str, time_ms: int) -> bool:
@@ -143,18 +96,23 @@ def digest_of(
     digest = Digest()
     known: dict[Window, tuple[Found, bool, int | None]] = {}
     for read in windows:
-        window, moved, since_ms = _window(read)
-        found = Found(window, record_hash(read.key, read.value), read.place)
+        told = window_of(read)
+        if isinstance(told, Odd):
+            digest.odd.append(told)
+            continue
+        window, moved, since_ms = told
         if not wanted(window.model, window.end_ms):
             continue
+        found = Found(window, record_hash(read.key, read.value), read.place)
         first = known.setdefault(window, (found, moved, since_ms))[0]
         if first is not found:
             digest.doubled.append(_twice(f"window {_said(window)}", first, found))
     _divide(known, digest)
-    for found in _last(alerts, digest.doubled):
+    for found in _last(alerts, digest):
         if isinstance(found.what, Incident) and wanted(found.what.model, found.what.at_ms):
             digest.incidents.append(found)
     digest.incidents.sort(key=lambda each: each.what)
+    digest.odd.sort()
     return digest
 
 
@@ -176,16 +134,6 @@ def _together(*parts: Sequence[Found]) -> str:
     return whole.hexdigest()
 
 
-def _window(read: Read) -> tuple[Window, bool, int | None]:
-    """Which window it is, whether it records moved rows, and from when it carries rows."""
-    record = _fields(read, "window")
-    try:
-        window = Window(*(record[name] for name in Window._fields))
-        return window, bool(record["moves"]), record["scored_from_ms"]
-    except KeyError as missing:
-        raise InputError(f"{read.place} is no window: it has no {missing}") from missing
-
-
 def _divide(known: dict[Window, tuple[Found, bool, int | None]], digest: Digest) -> None:
     """Windows with moved rows apart; those of segments don't say so themselves."""
     whole = {w._replace(segment="") for w, (_, moved, _) in known.items() if moved}
@@ -203,37 +151,23 @@ def _divide(known: dict[Window, tuple[Found, bool, int | None]], digest: Digest)
     digest.moved.sort(key=lambda each: each.what)
 
 
-def _last(alerts: Iterable[Read], doubled: list[str]) -> list[Found]:
-    """Of each incident its last record; an event that comes twice is told."""
+def _last(alerts: Iterable[Read], digest: Digest) -> list[Found]:
+    """Of each incident its last record; an event that comes twice is told, and what is none."""
     last: dict[str, Found] = {}
     events: dict[str, Found] = {}
     for read in alerts:
-        try:
-            event = cloudevents.decode(read.headers, read.value)
-        except cloudevents.CloudEventError as error:
-            raise InputError(f"{read.place} is no alert: {error}") from error
-        record = _fields(read, "alert")
-        try:
-            what = Incident(record["incident_id"], *(record[name] for name in Incident._fields[1:]))
-        except KeyError as missing:
-            raise InputError(f"{read.place} is no alert: it has no {missing}") from missing
+        told = alert_of(read)
+        if isinstance(told, Odd):
+            digest.odd.append(told)
+            continue
+        event, what = told
         headers = [header for header in read.headers if header[0] != _DEPLOYMENT]
         found = Found(what, record_hash(read.key, read.value, headers), read.place)
-        first = events.setdefault(event.id, found)
+        first = events.setdefault(event, found)
         if first is not found:
-            doubled.append(_twice(f"alert {event.id} of incident {what.id}", first, found))
+            digest.doubled.append(_twice(f"alert {event} of incident {what.id}", first, found))
         last[what.id] = found
     return list(last.values())
-
-
-def _fields(read: Read, kind: str) -> dict[str, Any]:
-    try:
-        record = orjson.loads(read.value or b"")
-    except orjson.JSONDecodeError as broken:
-        raise InputError(f"{read.place} is no {kind}: {broken}") from broken
-    if not isinstance(record, dict):
-        raise InputError(f"{read.place} is no {kind}: it is no object")
-    return record
 
 
 def _twice(what: str, first: Found, again: Found) -> str:

@@ -22,6 +22,7 @@ __all__ = ["app", "digest_now"]
 app = new_app()
 
 _FAILED = 1
+_LEFT_OUT = 4
 
 
 @app.command()
@@ -44,12 +45,14 @@ def digest(
     """Print sha256 over windows and incidents as they stand now, a line for each model.
 
     Two runs over the same records print the same. Windows with moved rows have a hash of their
-    own. What stands twice on a topic is told, and there is no hash.
+    own. What stands twice on a topic is told, and there is no hash. A record that is no window, or
+    no alert, is told and left out; then the exit code is 4.
     """
     from_ms, to_ms = _time(begin), _time(end)
     if from_ms is not None and to_ms is not None and from_ms >= to_ms:
         raise ConfigError("--from is not before --to: no window ends in between")
     found = digest_now(settings, model or (), from_ms, to_ms)
+    _tell_odd(found)
     if found.doubled:
         for line in found.doubled:
             complain(f"found twice: {line}")
@@ -67,8 +70,8 @@ def digest(
     for name in model or found.models:
         _total(name, found.of_model(name), json=json)
     _total(None, found, json=json)
-    if unknown:
-        raise typer.Exit(_FAILED)
+    if unknown or found.odd:
+        raise typer.Exit(_FAILED if unknown else _LEFT_OUT)
 
 
 def digest_now(
@@ -91,6 +94,15 @@ def _read(settings: Settings, topic: str) -> Iterator[Read]:
     for message in read_topic(settings, topic, from_beginning=True, follow=False):
         place = Place(topic, message.partition() or 0, message.offset() or 0)
         yield Read(place, message.key(), message.value(), tuple(headers_of(message)))
+
+
+def _tell_odd(found: Digest) -> None:
+    """What is hashed nowhere, each record by its place; whose it would have been nobody knows."""
+    for odd in found.odd:
+        complain(str(odd))
+    if found.odd:
+        count = len(found.odd)
+        complain(f"{count:,} {'record is' if count == 1 else 'records are'} in no hash: see above")
 
 
 def _time(text: str | None) -> int | None:
