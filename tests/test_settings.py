@@ -107,6 +107,35 @@ def test_all_problems_are_told_at_once() -> None:
     assert "http_port" in str(caught.value)
 
 
+def test_unknown_names_and_wrong_values_from_everywhere_are_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "driftstream.toml"
+    file.write_text('pain = "10s"\nhttp_port = "y"\nkafka = 7\n')
+    environ = {"DRIFTSTREAM_TOPIC_PREFX": "x", "DRIFTSTREAM_LOG_LEVEL": "loud"}
+    options = {
+        "pane": "x",
+        "sources": "predictions,predictions",
+        "registry_password_file": str(tmp_path / "absent"),
+        "kafka": {"group.id": "x", "partitioner": "y", "sasl.password": "hush"},
+    }
+    with pytest.raises(ConfigError) as caught:
+        load_settings(options, file=file, environ=environ)
+    told = str(caught.value).splitlines()
+    for place, said in (
+        (str(file), "there is no setting `pain`; did you mean `pane`?"),
+        (str(file), "http_port: Input should be a valid integer"),
+        (str(file), "kafka must be a table"),
+        ("environment", "`topic_prefx`; did you mean `topic_prefix`?"),
+        ("environment", "log_level: Input should be 'debug'"),
+        ("options", "pane: 'x' is no duration"),
+        ("options", "sources: names a topic twice"),
+        ("options", "registry_password_file: "),
+        ("kafka", "group.id, partitioner: set by driftstream itself, and cannot be changed"),
+    ):
+        assert any(line.startswith(f"{place}: ") and said in line for line in told), said
+    assert len(told) == 9
+    assert "hush" not in str(caught.value)
+
+
 def test_no_printed_form_shows_a_secret(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("hush-3")

@@ -36,7 +36,8 @@ def load_settings(
 
     Options that are None count as not given; `kafka` among them is a table of librdkafka
     properties. Without `file`, DRIFTSTREAM_CONFIG may name one. Raises ConfigError that lists
-    every problem with its place; an unknown key is named together with the nearest known one.
+    every problem with its place, unknown keys, each with the nearest known one, and wrong values
+    alike; a file that is no TOML is told alone.
     """
     environ = os.environ if environ is None else environ
     if file is None and environ.get("DRIFTSTREAM_CONFIG"):
@@ -48,25 +49,39 @@ def load_settings(
     ]
     if file is not None:
         layers.insert(0, (str(file), _from_file(file)))
+    problems: list[str] = []
+    values, origin = _merged(layers, problems)
+    problems += _unknown(origin)
+    known = {name: value for name, value in values.items() if name in Settings.model_fields}
+    try:
+        settings = Settings.model_validate(known)
+    except ValidationError as error:
+        problems += _explain(error, origin)
+    if problems:
+        raise ConfigError("\n".join(problems))  # not from the other: its text would show secrets
+    return settings
+
+
+def _merged(
+    layers: Iterable[tuple[str, Mapping[str, object]]], problems: list[str]
+) -> tuple[dict[str, object], dict[str, str]]:
+    """Each setting's value in the last layer that has it, and the place of that layer."""
     merged: dict[str, object] = {}
     origin: dict[str, str] = {}
     kafka: dict[str, object] = {}
     for place, layer in layers:
         plain = dict(layer)
         table = plain.pop("kafka", {})
-        if not isinstance(table, Mapping):
-            raise ConfigError(f"{place}: kafka must be a table of librdkafka properties")
         properties: dict[str, str] = {}
-        flatten(table, "", properties)
-        kafka |= _read_named_files(properties, f"{place}, kafka")
-        resolved = _read_named_files(plain, place)
+        if isinstance(table, Mapping):
+            flatten(table, "", properties)
+        else:
+            problems.append(f"{place}: kafka must be a table of librdkafka properties")
+        kafka |= _read_named_files(properties, f"{place}, kafka", problems)
+        resolved = _read_named_files(plain, place, problems)
         merged |= resolved
         origin |= dict.fromkeys(resolved, place)
-    _refuse_unknown(origin)
-    try:
-        return Settings.model_validate({**merged, "kafka": kafka})
-    except ValidationError as error:
-        raise ConfigError(_explain(error, origin)) from None  # its text would show secrets
+    return {**merged, "kafka": kafka}, origin
 
 
 def _from_file(path: Path) -> dict[str, object]:
@@ -95,7 +110,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     return found
 
 
-def _read_named_files(table: Mapping[str, object], place: str) -> dict[str, object]:
+def _read_named_files(
+    table: Mapping[str, object], place: str, problems: list[str]
+) -> dict[str, object]:
     """Replaces each `name_file` by `name` with the file's content, less its last newline."""
     read: dict[str, object] = {}
     for name, value in table.items():
@@ -104,23 +121,22 @@ def _read_named_files(table: Mapping[str, object], place: str) -> dict[str, obje
             continue
         target = name.removesuffix(_FILE_SUFFIX)
         if target in table:
-            raise ConfigError(f"{place}: both {target} and {name} are given: keep one")
+            problems.append(f"{place}: both {target} and {name} are given: keep one")
+            continue
         try:
             read[target] = Path(str(value)).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{place}: {name}: {value} cannot be read: {error}") from error
+            problems.append(f"{place}: {name}: {value} cannot be read: {error}")
     return read
 
 
-def _refuse_unknown(origin: Mapping[str, str]) -> None:
+def _unknown(origin: Mapping[str, str]) -> list[str]:
     known = Settings.model_fields
-    problems = [
+    return [
         f"{place}: there is no setting `{name}`{_nearest(name, known)}"
         for name, place in origin.items()
         if name not in known
     ]
-    if problems:
-        raise ConfigError("\n".join(problems))
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -130,7 +146,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean `{near[0]}`?" if near else " (all of them: docs/configuration.md)"
 
 
-def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
+def _explain(error: ValidationError, origin: Mapping[str, str]) -> list[str]:
     """One line a problem; the value is left out, as it may be a secret."""
     lines = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
@@ -138,4 +154,4 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
         message = problem["msg"].removeprefix("Value error, ")
         place = origin.get(name, "")
         lines.append(": ".join(part for part in (place, name, message) if part))
-    return "\n".join(lines)
+    return lines

@@ -108,9 +108,9 @@ def _kafka_properties(value: object) -> object:
         raise ValueError("must be a table of librdkafka properties")
     flat: dict[str, str] = {}
     flatten(value, "", flat)
-    for name in flat:
-        if name in ENGINE_OWNED:
-            raise ValueError(f"{name} is set by driftstream itself and cannot be changed")
+    owned = sorted(ENGINE_OWNED.intersection(flat))
+    if owned:
+        raise ValueError(f"{', '.join(owned)}: set by driftstream itself, and cannot be changed")
     return KafkaProperties(MappingProxyType(flat))
 
 
@@ -132,6 +132,17 @@ def _ends_with_separator(value: str) -> str:
     return value
 
 
+def _are_sources(names: tuple[str, ...]) -> tuple[str, ...]:
+    known = ("features", "predictions", "labels")
+    if not names or not set(known).issuperset(names):
+        raise ValueError(f"must be among {', '.join(known)}")
+    if "predictions" not in names and "labels" in names:
+        raise ValueError("names labels without the predictions that they belong to")
+    if len(set(names)) != len(names):
+        raise ValueError("names a topic twice")
+    return names
+
+
 class Settings(BaseModel):
     """Every setting with its default; durations are milliseconds once read."""
 
@@ -149,7 +160,7 @@ class Settings(BaseModel):
     registry_user: str = Field("", description="user name for the registry (basic authentication)")
     registry_password: SecretStr = Field(SecretStr(""), description="its password")
 
-    sources: Words = Field(
+    sources: Annotated[Words, AfterValidator(_are_sources)] = Field(
         ("features", "predictions", "labels"),
         description="input topics that this deployment uses",
     )
@@ -235,17 +246,6 @@ class Settings(BaseModel):
     @field_serializer("kafka")
     def _masked(self, kafka: KafkaProperties) -> dict[str, str]:
         return kafka.masked()
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Settings:
-        known = ("features", "predictions", "labels")
-        if not self.sources or not set(known).issuperset(self.sources):
-            raise ValueError(f"sources must be among {', '.join(known)}")
-        if "predictions" not in self.sources and "labels" in self.sources:
-            raise ValueError("sources names labels without the predictions that they belong to")
-        if len(set(self.sources)) != len(self.sources):
-            raise ValueError("sources names a topic twice")
-        return self
 
     @property
     def time(self) -> TimeSpec:
