@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -89,7 +90,7 @@ def test_raising_callbacks_do_not_hinder_the_end() -> None:
         logger.log(features={"x": 1.0})
     feeder = logger._outbox._feeder
     assert feeder is not None
-    wait_until(lambda: feeder._outstanding > 0)
+    wait_until(lambda: feeder._deliveries.outstanding > 0)
     begun = time.monotonic()
     assert not logger.close(0.2)
     assert time.monotonic() - begun < 0.2 + SLOW_MACHINE_SECONDS
@@ -177,3 +178,51 @@ def test_rows_not_yet_given_to_a_broken_producer_go_to_the_next(
     assert [made.taken for made in feeder.made] == [values[:3], values[3:]]
     feeder.retire(5.0)
     assert feeder.join(10)
+
+
+class Refused(Feeder):
+    """A feeder whose first producer breaks at once, and then `refusals` times none can be made."""
+
+    def __init__(self, options: Options, refusals: float) -> None:
+        self.refusals = refusals
+        self.tries = 0
+        super().__init__(options, RowPacker())
+
+    def _connect(self) -> Any:
+        self.tries += 1
+        if self.tries == 1:
+            return Broken(0)
+        if self.tries <= 1 + self.refusals:
+            raise KafkaException(KafkaError(KafkaError._FAIL, "no descriptor is left"))
+        return Working()
+
+
+def test_rows_wait_until_a_new_producer_can_be_made(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(feeders, "_AGAIN_SECONDS", 0.01)
+    feeder = Refused(Options("t", {"bootstrap.servers": NOWHERE}), refusals=3)
+    feeder.buffer.put([Entry(b"k", b"v", 1, 2) for _ in range(10)])
+    assert feeder.flush(30)
+    assert feeder.counters == (10, 0, 0, 0, 0)
+    assert feeder.tries == 5
+    assert caplog.text.count("no new producer can be made") == 1
+    assert "no descriptor is left" in caplog.text
+    feeder.retire(5.0)
+    assert feeder.join(10)
+
+
+def test_flush_and_close_keep_their_time_while_no_producer_can_be_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feeders, "_AGAIN_SECONDS", 0.01)
+    feeder = Refused(Options("t", {"bootstrap.servers": NOWHERE}), refusals=math.inf)
+    feeder.buffer.put([Entry(b"k", b"v", 1, 2) for _ in range(10)])
+    wait_until(lambda: feeder.tries > 7)  # the next wait is longer than what is asked for below
+    begun = time.monotonic()
+    assert not feeder.flush(0.2)
+    assert feeder.is_running
+    feeder.retire(0.2)
+    assert feeder.join(SLOW_MACHINE_SECONDS)
+    assert 0.4 <= time.monotonic() - begun < 0.4 + SLOW_MACHINE_SECONDS
+    assert feeder.counters == (0, 0, 10, 0, 0)

@@ -1,4 +1,4 @@
-"""The background thread that feeds librdkafka from a buffer and counts what became of the rows."""
+"""The background thread that feeds librdkafka from a buffer, and outlives broken producers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
-from stream.access import Login
 from stream.client.buffer import Buffer, Entry
 from stream.client.counters import Counters
+from stream.client.deliveries import Deliveries
 from stream.client.notices import LIBRDKAFKA_LOG, Notices
 from stream.client.options import Options, refusal
 from stream.client.record import Packer, Record
@@ -24,6 +23,7 @@ _IDLE_SECONDS = 0.5  # how long the thread sleeps where nothing is to be sent or
 _POLL_SECONDS = 0.02
 _RETRY_SECONDS = 0.5
 _AGAIN_SECONDS = 3.0  # between producers, where one after another is beyond repair
+_LONGEST_AGAIN_SECONDS = 30.0  # where none could be made, time after time
 _TURN_ROWS = 500  # between two polls, which let the callers' threads run
 _PURGE_SECONDS = 0.5  # in which librdkafka gives back what it held
 _FULL = KafkaError(KafkaError._QUEUE_FULL)  # noqa: SLF001  # public, in spite of its name
@@ -37,18 +37,15 @@ class Feeder:
 
     def __init__(self, options: Options, packer: Packer) -> None:
         self._options = options
-        self._login = Login.of(options.kafka, str(options.kafka["bootstrap.servers"]))
         self._packer = packer
         self.notices = Notices()
+        self._deliveries = Deliveries(options, self.notices)
         self.buffer: Buffer[Any] = Buffer(
             options.buffer_rows - options.outstanding_rows or 1,
             options.buffer_bytes - options.outstanding_bytes or 1,
             options.on_full,
             options.block_seconds,
         )
-        self._delivered = 0
-        self._failed = 0
-        self._outstanding = 0
         self._packed: deque[Record] = deque()  # out of the buffer, and not yet librdkafka's
         self._prepared = False
         self._broken = False
@@ -63,7 +60,7 @@ class Feeder:
     @property
     def counters(self) -> Counters:
         """Rows since the start; they add up once nothing moves."""
-        delivered, failed = self._delivered, self._failed
+        delivered, failed = self._deliveries.delivered, self._deliveries.failed
         evicted = self.buffer.evicted
         accepted = self.buffer.accepted  # read last, so that a row may count twice but never not
         buffered = max(0, accepted - evicted - delivered - failed)
@@ -125,17 +122,14 @@ class Feeder:
                 self._pause(_RETRY_SECONDS)
             self._tell()
             if self._broken:
-                self._wait_in_vain()
-                self._write_off(producer)
-                producer = self.producer = self._connect()
-                self._broken = False
+                producer = self._next(producer)
         self._give_up(producer)
         self._tell()
         self.producer = None  # the last reference: librdkafka ends with this thread
 
     def _turn(self, producer: Producer) -> None:
         sent = self._prepare(producer) and self._send_due(producer)
-        self._poll(producer, 0 if sent or not self._outstanding else _POLL_SECONDS)
+        self._poll(producer, 0 if sent or not self._deliveries.outstanding else _POLL_SECONDS)
 
     def _poll(self, producer: Producer, seconds: float) -> bool:
         """Hears what became of records; False where something was raised before all was heard.
@@ -178,9 +172,32 @@ class Feeder:
         with self._settled:
             self._settled.wait(seconds)
 
-    def _wait_in_vain(self) -> None:
-        """Lets some seconds pass in which nothing can be sent, fewer where it is to end."""
-        limit = time.monotonic() + _AGAIN_SECONDS
+    def _next(self, broken: Producer) -> Producer:
+        """The producer after a broken one, however many tries it takes; that one where all ends.
+
+        What stands against a new one (no thread, no descriptor, a certificate that is just being
+        replaced) may be over the next time.
+        """
+        seconds = _AGAIN_SECONDS
+        self._wait_in_vain(seconds)
+        self._write_off(broken)
+        while not self._is_done():
+            self._tell()
+            try:
+                self.producer = self._connect()
+            except Exception as fault:  # noqa: BLE001  # nothing ends the thread that sends rows
+                why = f"rows wait: no new producer can be made: {fault}"
+                self.notices.warn("producer", f"{self._options.topic}: {why}")
+                seconds = min(2 * seconds, _LONGEST_AGAIN_SECONDS)
+                self._wait_in_vain(seconds)
+            else:
+                self._broken = False
+                return self.producer
+        return broken
+
+    def _wait_in_vain(self, seconds: float) -> None:
+        """Lets that time pass in which nothing can be sent, less where it is to end."""
+        limit = time.monotonic() + seconds
         while time.monotonic() < limit and not self._is_done():
             self._pause(_POLL_SECONDS)
 
@@ -198,14 +215,14 @@ class Feeder:
         return True
 
     def _pack_due(self) -> bool:
-        room = self._options.outstanding_rows - self._outstanding
+        room = self._options.outstanding_rows - self._deliveries.outstanding
         if room <= 0:
             return False
         entries = self.buffer.take(
             self._packer.fewest,
             max(min(room, _TURN_ROWS), self._packer.fewest),
             self._options.linger if self._packer.fewest > 1 else 0.0,
-            0.0 if self._outstanding else _IDLE_SECONDS,
+            0.0 if self._deliveries.outstanding else _IDLE_SECONDS,
         )
         self._packed.extend(self._pack(entries) if entries else ())
         return bool(entries)
@@ -216,7 +233,7 @@ class Feeder:
             records = self._packer.pack(entries)
         finally:  # what cannot be packed at all has failed too
             lost = sum(e.rows for e in entries) - sum(record.rows for record in records)
-            self._failed += lost
+            self._deliveries.failed += lost
         if lost:
             self.notices.warn("size", f"{self._options.topic}: {lost} rows are too large to send")
         return records
@@ -224,52 +241,35 @@ class Feeder:
     def _send(self, producer: Producer, record: Record) -> bool:
         """True where the record is librdkafka's or has failed; False where it has to wait."""
         key, value, rows, partition = record
-        settle = self._settle_one if rows == 1 else partial(self._settle, rows)
+        settle = self._deliveries.settler(record)
         headers = self._packer.headers
         more: dict[str, Any] = {} if headers is None else {"headers": headers}
         try:
             producer.produce(self._options.topic, value, key, partition, on_delivery=settle, **more)
         except BufferError:
-            if self._outstanding:
+            if self._deliveries.outstanding:
                 return False
-            self._lose(rows, _FULL)  # larger than an empty queue: it never goes
+            self._deliveries.lose(rows, _FULL)  # larger than an empty queue: it never goes
         except KafkaException as refused:
             error: KafkaError = refused.args[0]
             if error.code() == KafkaError._FATAL:  # noqa: SLF001  # public, in spite of its name
                 self._broken = True  # why, poll says; the next producer takes the record
                 return False
-            self._lose(rows, error)
+            self._deliveries.lose(rows, error)
         else:
-            self._outstanding += rows
+            self._deliveries.outstanding += rows
         return True
-
-    def _settle_one(self, error: KafkaError | None, message: Message) -> None:
-        self._settle(1, error, message)
-
-    def _settle(self, rows: int, error: KafkaError | None, _: Message) -> None:
-        self._outstanding -= rows
-        if error is None:
-            self._delivered += rows
-        else:
-            self._lose(rows, error)
-
-    def _lose(self, rows: int, error: KafkaError) -> None:
-        self._failed += rows
-        said = f"{rows} rows were not delivered: {self._explained(error)}"
-        self.notices.warn(error.name(), f"{self._options.topic}: {said}")
 
     def _hear_error(self, error: KafkaError) -> None:
         self._broken = self._broken or error.fatal()
-        self.notices.warn(error.name(), f"{self._options.topic}: {self._explained(error)}")
+        explained = self._deliveries.explained(error)
+        self.notices.warn(error.name(), f"{self._options.topic}: {explained}")
         users = self._options.kafka.get("error_cb")
         if callable(users):
             try:
                 users(error)
             except Exception as fault:  # noqa: BLE001  # users' callbacks raise what they like
                 self._say_fault(fault)
-
-    def _explained(self, error: KafkaError) -> str:
-        return self._login.explained(error.code(), error.str(), self._options.topic, "Write")
 
     def _give_up(self, producer: Producer) -> None:
         lost = self.gave_up = self.counters.buffered
@@ -281,13 +281,12 @@ class Feeder:
 
     def _write_off(self, producer: Producer) -> None:
         """Counts as failed what librdkafka holds and cannot deliver."""
-        if self._outstanding:
+        if self._deliveries.outstanding:
             producer.purge()
             limit = time.monotonic() + _PURGE_SECONDS
             while not self._poll(producer, _POLL_SECONDS) and time.monotonic() < limit:
                 pass  # a callback was in the way of the others
-        self._failed += self._outstanding
-        self._outstanding = 0
+        self._deliveries.write_off()
 
     def _tell(self) -> None:
         if self._waiting:
