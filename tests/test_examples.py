@@ -67,6 +67,11 @@ def test_the_model_server_logs_predictions_and_labels(
         assert client.post("/predict", json=named).json()["request_id"] == "request-1"
         outcome = {"request_id": "request-1", "repaid": True}
         assert client.post("/label", json=outcome).status_code == 202
+        for path, body in (("/predict", APPLICATION), ("/label", outcome)):
+            for wrong in ("", "é" * 129):  # no byte, and 258 of them
+                assert client.post(path, json={**body, "request_id": wrong}).status_code == 422
+        longest = client.post("/predict", json={**APPLICATION, "request_id": "é" * 128})
+        assert longest.json()["request_id"] == "é" * 128
         assert set(client.get("/healthz").json()) == {"predictions", "labels"}
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) in (0, -signal.SIGTERM)
@@ -75,7 +80,7 @@ def test_the_model_server_logs_predictions_and_labels(
         row.key: orjson.loads(row.value or b"")
         for row in read_all(kafka.bootstrap_servers, f"{unique}predictions")
     }
-    assert len(rows) == 21
+    assert len(rows) == 22
     for answer in answers:
         row = rows[answer["request_id"].encode()]
         assert row["features"] == APPLICATION

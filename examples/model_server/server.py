@@ -12,11 +12,11 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -26,6 +26,17 @@ from stream.client import LabelLogger, PredictionLogger
 
 MODEL = "credit"
 VERSION = "1"
+MAX_ID_BYTES = 256  # what driftstream takes
+
+
+def as_id(text: str) -> str:
+    """The id; ValueError, which FastAPI answers with 422, where it has no or too many bytes."""
+    if not 0 < len(text.encode()) <= MAX_ID_BYTES:
+        raise ValueError(f"an id has 1 to {MAX_ID_BYTES} bytes of UTF-8")
+    return text
+
+
+Id = Annotated[str, AfterValidator(as_id)]
 
 
 class Application(BaseModel):
@@ -35,7 +46,7 @@ class Application(BaseModel):
     income: float | None = None
     debt_ratio: float
     state: str
-    request_id: str | None = Field(default=None, min_length=1, max_length=256)
+    request_id: Id | None = None
 
 
 class Decision(BaseModel):
@@ -49,7 +60,7 @@ class Decision(BaseModel):
 class Outcome(BaseModel):
     """What turned out to be true; null takes an earlier outcome back."""
 
-    request_id: str = Field(min_length=1, max_length=256)
+    request_id: Id
     repaid: bool | None
 
 
