@@ -27,6 +27,7 @@ FIRST_LAYER = tuple(
         "conditions",
         "expression",
         "partitioner",
+        "names",
         "numbers",
     )
 )

@@ -265,7 +265,7 @@ def test_rules_that_apply_to_nothing_are_told(
     assert ("warning" in said_there) == bool(told)
 
 
-@pytest.mark.parametrize("command", [["profile", "build"], ["produce"]])
+@pytest.mark.parametrize("command", [["profile", "build"], ["produce"], ["produce", "--labels"]])
 def test_a_model_that_no_monitor_could_name_is_refused(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -167,7 +167,13 @@ def test_a_closed_logger_says_so() -> None:
     [
         ({"bootstrap_servers": None}, "KAFKA_BOOTSTRAP_SERVERS"),
         ({"model": ""}, "model"),
+        ({"model": "credit@3"}, "model must not contain @"),
+        ({"model": "credit\n"}, "control characters"),
+        ({"model": " credit"}, "begin or end with a space"),
+        ({"model": "é" * 129}, "at most 256 bytes"),
         ({"version": 3}, "version"),
+        ({"version": "3" * 257}, "version must be at most 256 characters"),
+        ({"version": "\ud800"}, "version must be valid Unicode"),
         ({"format": "xml"}, "format: is 'xml', wants one of json, avro, arrow"),
         ({"on_full": "explode"}, "on_full"),
         ({"buffer_rows": 0}, "buffer_rows"),

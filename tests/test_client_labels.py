@@ -157,6 +157,8 @@ def test_columns_of_labels(kafka: Kafka, unique: str, row_format: Format, column
         ({"model": ["m"]}, "model: has 1 values"),
         ({"model": ["m", ""]}, "wants a model's name"),
         ({"model": [1, "m"]}, "wants a model's name"),
+        ({"model": ["m", "m@3"]}, "model must not contain @.*'m@3'"),
+        ({"model": "m@3"}, "model must not contain @"),
         ({"label": [1.0, float("nan")]}, r"label\[1\]: is nan"),
     ],
 )

@@ -100,6 +100,27 @@ def test_labels_raise_unless_told_otherwise() -> None:
     labels.close(0.0)
 
 
+@pytest.mark.parametrize("wire", ["json", "avro", "arrow"])
+def test_labels_of_a_model_that_no_monitor_could_name_are_counted(
+    wire: Format, caplog: pytest.LogCaptureFixture
+) -> None:
+    with LabelLogger(
+        bootstrap_servers=NOWHERE, format=wire, exit_seconds=0.0, on_error="warn"
+    ) as labels:
+        for _ in range(2):  # a name that was refused once is refused again
+            labels.log("a", 1, model="credit@3")
+        labels.log("a", 1, model="é" * 129)
+        labels.log_columns(["a", "b"], [0, 1], model=["credit", "credit\x1b"])
+        labels.log_columns(["a", "b"], [0, 1], model="credit ")
+        assert labels.counters == (0, 0, 0, 0, 2 + 1 + 2 + 2)
+        assert "1 rows were not logged: model must not contain @" in caplog.text
+        labels.log("a", 1, model="é" * 128)
+        labels.log("a", 1, model="credit")
+        labels.log_columns(["a", "b"], [0, 1], model=["credit", None])
+        assert labels.counters == (0, 0, 0, 4, 7)
+        labels.close(0.0)
+
+
 def test_what_a_full_buffer_raises_was_asked_for() -> None:
     logger = offline(on_error="warn", on_full="raise", buffer_rows=10)
     with pytest.raises(BufferFullError):

@@ -90,6 +90,7 @@ def test_without_labels_nothing_is_added(capsys: pytest.CaptureFixture[str], tab
         ((*COLUMNS, "--positive", "yes"), "name it with --label-column"),
         ((*LABELLED, "--segment-by", "city"), "no column 'city' to segment by"),
         ((*LABELLED, "--kind", "ordinal"), "ordinal"),
+        ((*COLUMNS, "--version", "3" * 257), "version must be at most 256 characters"),
     ],
 )
 def test_what_cannot_be_is_said(

@@ -1,4 +1,4 @@
-"""What a monitor may say of its model, labels, segments and metrics; what is wrong, in words."""
+"""What a monitor may say of its labels, segments and metrics; what is wrong, in words."""
 
 from __future__ import annotations
 
@@ -16,37 +16,13 @@ __all__ = [
     "MAX_HORIZON_MS",
     "MAX_RULES",
     "MAX_VALUES",
-    "check_model",
-    "model_problems",
     "rule_problems",
 ]
 
 MAX_HORIZON_MS = 45 * 86_400_000
 MAX_RULES = 20  # of segment_by
 MAX_VALUES = 1_000  # of one of them
-_MAX_NAME = 256  # bytes of a model's name, as records are checked
 _MAX_VALUE = 200  # characters of a column's name or value
-
-
-def model_problems(model: str) -> Iterator[str]:
-    """What is wrong with a model's name."""
-    if not model:
-        yield "model must be named"
-        return
-    if "@" in model:
-        yield "model must not contain @, which stands between a model and its version"
-    if not model.isprintable():
-        yield "model must not contain control characters"
-    if model != model.strip():
-        yield "model must not begin or end with a space"
-    if len(model.encode(errors="replace")) > _MAX_NAME:
-        yield f"model must be at most {_MAX_NAME} bytes long"
-
-
-def check_model(model: str) -> None:
-    """ConfigError where no monitor could name the model."""
-    for problem in model_problems(model):
-        raise ConfigError(f"{problem}: {model!r}")
 
 
 def rule_problems(spec: MonitorSpec) -> Iterator[str]:

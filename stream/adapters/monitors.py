@@ -9,8 +9,9 @@ from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from stream import schemas
-from stream.adapters.monitor_rules import model_problems, rule_problems
+from stream.adapters.monitor_rules import rule_problems
 from stream.core.errors import ConfigError, SchemaError
+from stream.core.names import model_problems
 from stream.core.rules import LabelRule, MetricRule, SegmentRule
 from stream.core.specs import FeatureRule, MonitorSpec, Severity, TimeSpec
 

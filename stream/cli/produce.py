@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from stream.adapters.monitor_rules import check_model
 from stream.cli.options import JsonFlag, new_app, with_settings
 from stream.core.errors import ConfigError
+from stream.core.names import check_model
 from stream.settings import Settings
 
 __all__ = ["app"]
@@ -93,6 +93,8 @@ def produce(
     # Long by its options; what is sent, and how, is said in `sending` and `sending_labels`.
     if (file is None) == (labels is None):
         raise ConfigError("give either FILE, a table of predictions, or --labels FILE")
+    if model is not None:
+        check_model(model)
     if labels is not None:
         others = (prediction_column, score_column, ignore, version, label_delay != "0s")
         if any(others):
@@ -107,7 +109,6 @@ def produce(
         raise ConfigError("--model is missing: whose predictions are they?")
     if model_column is not None or retract:
         raise ConfigError("--model-column and --retract go with --labels only")
-    check_model(model)
     from stream.adapters.tables import RoleOptions
     from stream.cli.sending import Sending, send_table
 

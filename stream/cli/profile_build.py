@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from stream import schemas
-from stream.adapters.monitor_rules import check_model
 from stream.adapters.profiles import RolesDocument, read_roles
 from stream.adapters.table_segments import segment_column
 from stream.adapters.tables import (
@@ -27,6 +26,7 @@ from stream.cli.profile_warnings import profile_warnings
 from stream.core.baseline import with_metrics
 from stream.core.errors import InputError
 from stream.core.labels import LabelKind
+from stream.core.names import check_model, check_version
 from stream.core.pane.reference import LabelColumn, build_profile, profile_to_record
 from stream.core.records import ModelKey
 from stream.core.specs import Profile
@@ -83,6 +83,7 @@ def build(
     has scores, what it takes to estimate performance before labels arrive.
     """
     check_model(model)
+    check_version(version)
     document = read_roles(roles).given(
         {
             "prediction": prediction_column,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from stream.client.columns import (
@@ -27,12 +28,15 @@ from stream.client.options import (
 )
 from stream.client.scalars import check_time, id_bytes, scalar
 from stream.core.errors import SchemaError
+from stream.core.names import model_problems
 from stream.core.records import Scalar
 
 __all__ = ["LabelLogger"]
 
 _TOPIC = "labels"
 _SCHEMA = "label"
+_NAMES = 1_024  # of models, that are known to be fine
+_SHOWN = 60  # characters of one that is not
 
 
 class LabelLogger(RowLogger):
@@ -145,10 +149,23 @@ def _models(model: Column | str, rows: int) -> list[Scalar]:
     if isinstance(model, str):
         return [_model(model)] * rows
     check_lengths(rows, {"model": model})
-    return [_model(name) for name in plain_values(model, "model")]
+    names = plain_values(model, "model")
+    for name in dict.fromkeys(names):
+        _model(name)
+    return names
 
 
 def _model(model: object) -> str | None:
-    if model is not None and not (isinstance(model, str) and model):
+    if model is None:
+        return None
+    if not (isinstance(model, str) and model):
         raise SchemaError(f"model: is {model!r}, wants a model's name or None")
-    return model
+    return _named(model)
+
+
+@lru_cache(_NAMES)
+def _named(model: str) -> str:
+    """The model's name; what raises is not kept. SchemaError where no monitor could name it."""
+    for problem in model_problems(model):
+        raise SchemaError(f"{problem}: {model[:_SHOWN]!r}")
+    return str.__str__(model)

@@ -36,6 +36,7 @@ from stream.client.scalars import (
     texts_by_name,
 )
 from stream.core.errors import ConfigError, SchemaError
+from stream.core.names import check_model, check_version
 
 __all__ = ["PredictionLogger"]
 
@@ -207,6 +208,8 @@ def _check_names(model: object, version: object) -> None:
         raise ConfigError(f"model: is {model!r}, wants the model's name")
     if not isinstance(version, str):
         raise ConfigError(f"version: is {version!r}, wants a string")
+    check_model(model)
+    check_version(version)
 
 
 def _score(score: object) -> float | dict[str, int | float] | None:
