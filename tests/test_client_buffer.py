@@ -48,7 +48,7 @@ def test_drop_oldest_keeps_the_newest() -> None:
     buffer: Buffer[int] = Buffer(10, 10_000, "drop_oldest", 0.0)
     for number in range(25):
         buffer.put([Entry(None, number, 1, 10)])
-    assert [entry.value for entry in buffer.take(1, 100, 0.0, 0.0)] == list(range(15, 25))
+    assert [entry.value for entry in buffer.take(1, 100, 10_000, 0.0, 0.0)] == list(range(15, 25))
     assert (buffer.accepted, buffer.evicted, buffer.rows, buffer.size) == (25, 15, 0, 0)
 
 
@@ -56,31 +56,63 @@ def test_a_buffer_is_bounded_in_bytes_too() -> None:
     buffer: Buffer[int] = Buffer(1_000, 100, "drop_oldest", 0.0)
     for number in range(25):
         buffer.put([Entry(None, number, 1, 30)])
-    assert [entry.value for entry in buffer.take(1, 100, 0.0, 0.0)] == [22, 23, 24]
+    assert [entry.value for entry in buffer.take(1, 100, 10_000, 0.0, 0.0)] == [22, 23, 24]
     with pytest.raises(SchemaError, match="raise buffer_bytes"):
         buffer.put([Entry(None, 0, 1, 101)])
+
+
+def test_what_was_taken_and_is_held_leaves_no_room() -> None:
+    buffer: Buffer[int] = Buffer(10, 100, "raise", 0.0)
+    buffer.put([Entry(None, number, 1, 10) for number in range(10)])
+    assert len(buffer.take(1, 6, 1_000, 0.0, 0.0)) == 6
+    assert (buffer.rows, buffer.held_rows, buffer.size, buffer.held_size) == (4, 6, 40, 60)
+    with pytest.raises(BufferFullError, match="10 rows of 100 bytes wait"):
+        buffer.put([Entry(None, 10, 1, 1)])
+    buffer.hold(5, 50)
+    buffer.put([Entry(None, 10, 1, 10)])
+    buffer.hold(4, 50)
+    with pytest.raises(BufferFullError):
+        buffer.put([Entry(None, 11, 1, 1)])
+    assert (buffer.accepted, buffer.evicted, buffer.refused) == (11, 0, 0)
+
+
+def test_a_new_entry_that_dropping_makes_no_room_for_is_dropped_itself() -> None:
+    buffer: Buffer[int] = Buffer(10, 10_000, "drop_oldest", 0.0)
+    buffer.put([Entry(None, 0, 4, 40), Entry(None, 1, 2, 20), Entry(None, 2, 4, 40)])
+    assert [entry.value for entry in buffer.take(1, 1, 10_000, 0.0, 0.0)] == [0]
+    buffer.put([Entry(None, 3, 7, 70)])
+    assert (buffer.rows, buffer.evicted, buffer.refused) == (6, 0, 7)
+    buffer.put([Entry(None, 4, 6, 60)])
+    assert (buffer.rows, buffer.evicted, buffer.refused) == (6, 6, 7)
+    assert [entry.value for entry in buffer.take(1, 10, 10_000, 0.0, 0.0)] == [4]
+
+
+def test_no_more_bytes_are_taken_than_asked_for() -> None:
+    buffer: Buffer[int] = Buffer(100, 1_000, "raise", 0.0)
+    buffer.put([Entry(None, number, 1, 30) for number in range(10)])
+    assert len(buffer.take(1, 100, 20, 0.0, 0.0)) == 1
+    assert len(buffer.take(1, 100, 100, 0.0, 0.0)) == 3
+    assert len(buffer.take(1, 100, 1_000, 0.0, 0.0)) == 6
 
 
 def test_a_take_waits_for_enough_rows_or_the_linger() -> None:
     buffer: Buffer[int] = Buffer(1_000, 10_000, "raise", 0.0)
     buffer.put([Entry(None, 0, 1, 1)])
-    assert buffer.take(10, 100, 60.0, 0.0) == []
-    seconds, taken = timed(lambda: buffer.take(10, 100, 0.05, 10.0))
+    assert buffer.take(10, 100, 10_000, 60.0, 0.0) == []
+    seconds, taken = timed(lambda: buffer.take(10, 100, 10_000, 0.05, 10.0))
     assert len(taken) == 1
     assert seconds < SLOW_MACHINE_SECONDS
     buffer.put([Entry(None, number, 1, 1) for number in range(10)])
-    assert len(buffer.take(10, 7, 60.0, 0.0)) == 7
+    assert len(buffer.take(10, 7, 10_000, 60.0, 0.0)) == 7
     buffer.hurry(1)
-    assert len(buffer.take(10, 100, 60.0, 0.0)) == 3
+    assert len(buffer.take(10, 100, 10_000, 60.0, 0.0)) == 3
 
 
 def test_a_full_buffer_drops_and_never_waits() -> None:
     logger = offline(buffer_rows=100)
     seconds, _ = timed(lambda: [logger.log(features={"x": 1}) for _ in range(1_000)])
     assert seconds < SLOW_MACHINE_SECONDS
-    counters = logger.counters
-    assert 0 < counters.buffered <= 100
-    assert counters.dropped + counters.buffered == 1_000
+    assert logger.counters == (0, 0, 900, 100, 0)
     logger.close(0.0)
 
 
@@ -92,7 +124,7 @@ def test_block_waits_no_longer_than_asked() -> None:
     assert seconds >= 0.2
     seconds, _ = timed(lambda: logger.log_columns(features={"x": np.arange(50)}))
     assert 0.2 <= seconds < 0.2 + SLOW_MACHINE_SECONDS
-    assert logger.counters.dropped == 51
+    assert logger.counters == (0, 0, 51, 100, 0)
     logger.close(0.0)
 
 
@@ -103,7 +135,9 @@ def test_block_goes_on_when_there_is_room_again() -> None:
     thread.start()
     taken: list[int] = []
     while len(taken) < 2:
-        taken += [entry.value for entry in buffer.take(1, 1, 0.0, 5.0)]
+        taken += [entry.value for entry in buffer.take(1, 1, 10_000, 0.0, 5.0)]
+        assert buffer.held_rows == 1
+        buffer.hold(0, 0)
     thread.join(5)
     assert taken == [1, 2]
     assert buffer.refused == 0
@@ -118,7 +152,28 @@ def test_raise_raises_at_once_and_takes_all_or_nothing() -> None:
         logger.log(features={"x": 1})
     with pytest.raises(BufferFullError):
         logger.log_columns(features={"x": np.arange(51)})
-    assert 0 < logger.counters.buffered <= 100
+    assert logger.counters.buffered == 50
+    logger.close(0.0)
+
+
+@pytest.mark.parametrize("wire", get_args(Format))
+@pytest.mark.parametrize("at_once", [1, 100])
+def test_a_buffer_is_full_at_buffer_rows_wherever_they_are(wire: Format, at_once: int) -> None:
+    logger = offline(format=wire, buffer_rows=100, on_full="raise", linger_seconds=0.0)
+    for _ in range(0, 100, at_once):
+        logger.log_columns(features={"x": np.arange(at_once)})
+    feeder = logger._outbox._feeder
+    assert feeder is not None
+    deadline = time.monotonic() + 20
+    while True:
+        outstanding = feeder._deliveries.outstanding
+        with pytest.raises(BufferFullError, match="100 rows of"):
+            logger.log(features={"x": 1})
+        assert time.monotonic() < deadline
+        if outstanding or wire == "arrow":  # which asks the broker for the partitions first
+            break
+        logger.flush(0.02)
+    assert logger.counters == (0, 0, 0, 100, 0)
     logger.close(0.0)
 
 

@@ -118,22 +118,35 @@ def test_a_record_that_never_fits_fails_and_later_ones_are_sent(
     assert [r.key for r in read_all(kafka.bootstrap_servers, f"{unique}predictions")] == [b"small"]
 
 
+class Delivered:
+    """What librdkafka says of a record: its value's length and its key."""
+
+    def __init__(self, value: bytes, key: bytes) -> None:
+        self._value, self._key = value, key
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def key(self) -> bytes:
+        return self._key
+
+
 class Broken:
     """A producer that takes some records and then is beyond repair, as librdkafka says it."""
 
     def __init__(self, takes: int) -> None:
         self.takes = takes
         self.taken: list[bytes] = []
-        self._settle: list[Callable[..., None]] = []
+        self._settle: list[Callable[[], None]] = []
 
     def produce(
         self, topic: str, value: bytes, key: bytes, partition: int, *, on_delivery: Any
     ) -> None:
-        del topic, key, partition
+        del topic, partition
         if len(self.taken) >= self.takes:
             raise KafkaException(KafkaError(KafkaError._FATAL, "Unable to produce"))
         self.taken.append(value)
-        self._settle.append(on_delivery)
+        self._settle.append(lambda: on_delivery(None, Delivered(value, key)))
 
     def poll(self, seconds: float) -> None:
         del seconds
@@ -153,7 +166,7 @@ class Working(Broken):
     def poll(self, seconds: float) -> None:
         del seconds
         while self._settle:
-            self._settle.pop(0)(None, None)
+            self._settle.pop(0)()
 
 
 class FirstBreaks(Feeder):

@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from stream.client import PredictionLogger
+from tests.client_offline import held
 from tests.conftest import Kafka
 from tests.kafka_io import create_topic, read_all
 
@@ -65,6 +66,8 @@ def test_avro_in_a_registrys_frame(
         registry_url=url,
     ) as logger:
         key = logger.log(features={"age": 41})
+    assert logger.counters.delivered == 1
+    assert held(logger) == (0, 0)
     (record,) = read_all(kafka.bootstrap_servers, topic)
     assert record.headers == ()
     value = record.value or b""

@@ -50,7 +50,7 @@ def column_entries(
     if table is None or rows == 0:
         return None
     row_bytes = table.nbytes // rows + 1
-    most_rows = min(options.batch_rows, options.outstanding_rows)
+    most_rows = min(options.batch_rows, options.outstanding_rows // 2)
     step = max(1, min(most_rows, options.outstanding_bytes // (2 * row_bytes)))
     slices = [table.slice(start, step) for start in range(0, rows, step)]
     return [Entry(None, each, each.num_rows, row_bytes * each.num_rows) for each in slices]
@@ -122,7 +122,7 @@ class ArrowPacker:
         value = self._written(table)
         rows = table.num_rows
         if len(value) <= self._max_record_bytes:
-            return [Record(None, value, rows, partition)]
+            return [Record(None, value, rows, len(value), partition)]
         if rows == 1:
             return []
         half = rows // 2

@@ -1,4 +1,4 @@
-"""The rows that wait to be sent: bounded, and never in the way of the caller for long."""
+"""The rows that are not delivered yet: bounded, and never in the way of the caller for long."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Entry(NamedTuple, Generic[T]):
 
 
 class Buffer(Generic[T]):
-    """A queue of entries with at most `max_rows` rows and `max_bytes` bytes, safe for threads.
+    """A queue of entries, safe for threads: at most `max_rows` rows and `max_bytes` bytes.
+
+    Entries that were taken out and are held (`hold`), until they are delivered, count as well.
 
     What happens when it is full says `on_full`: the oldest entries make room (`drop_oldest`),
     the caller waits for at most `block_seconds` and then the new entry is dropped (`block`), or
@@ -50,6 +52,8 @@ class Buffer(Generic[T]):
         self._has_ended = False
         self.rows = 0
         self.size = 0
+        self.held_rows = 0
+        self.held_size = 0
         self.accepted = 0
         self.evicted = 0
         self.refused = 0
@@ -80,8 +84,12 @@ class Buffer(Generic[T]):
             if self._wanted is not None and (was_empty or self.rows >= self._wanted):
                 self._filled.notify()
 
-    def take(self, fewest: int, most: int, linger: float, patience: float) -> list[Entry[T]]:
-        """The oldest entries, of up to `most` rows (or one larger entry).
+    def take(
+        self, fewest: int, most: int, most_bytes: int, linger: float, patience: float
+    ) -> list[Entry[T]]:
+        """The oldest entries, of up to `most` rows and `most_bytes` bytes (or one larger entry).
+
+        They are held from now on, until `hold` says otherwise. Only one thread may take.
 
         Waits until there are `fewest` rows, or the oldest has waited for `linger` seconds, or
         somebody is in a hurry, but no longer than `patience` seconds; then returns [].
@@ -96,7 +104,14 @@ class Buffer(Generic[T]):
                 self._wanted = fewest
                 self._filled.wait(max(0.0, wake - now))
                 self._wanted = None
-            return self._pop(most)
+            return self._pop(most, most_bytes)
+
+    def hold(self, rows: int, size: int) -> None:
+        """How much of what was taken is still held: the rest makes room."""
+        if (rows, size) != (self.held_rows, self.held_size):
+            with self._lock:
+                self.held_rows, self.held_size = rows, size
+                self._emptied.notify_all()
 
     def await_rows(self, seconds: float) -> bool:
         """True as soon as there is an entry, False after that many seconds."""
@@ -132,18 +147,22 @@ class Buffer(Generic[T]):
             return True
         return time.monotonic() - self._since >= linger
 
-    def _pop(self, most: int) -> list[Entry[T]]:
+    def _pop(self, most: int, most_bytes: int) -> list[Entry[T]]:
         taken: list[Entry[T]] = []
         rows = size = 0
-        while self._entries and (not taken or rows + self._entries[0].rows <= most):
-            entry = self._entries.popleft()
+        while self._entries:
+            entry = self._entries[0]
+            if taken and (rows + entry.rows > most or size + entry.size > most_bytes):
+                break
+            self._entries.popleft()
             taken.append(entry)
             rows += entry.rows
             size += entry.size
         self.rows -= rows
         self.size -= size
+        self.held_rows += rows
+        self.held_size += size
         self._since = time.monotonic()
-        self._emptied.notify_all()
         return taken
 
     def _append(self, entry: Entry[T]) -> None:
@@ -156,17 +175,26 @@ class Buffer(Generic[T]):
 
     def _fits(self, entry: Entry[T]) -> bool:
         return (
-            self.rows + entry.rows <= self._max_rows and self.size + entry.size <= self._max_bytes
+            self.rows + self.held_rows + entry.rows <= self._max_rows
+            and self.size + self.held_size + entry.size <= self._max_bytes
         )
+
+    def _evict_for(self, entry: Entry[T]) -> bool:
+        """Drops the oldest until the entry fits; drops none where that would not do."""
+        most_rows = self._max_rows - self.held_rows - entry.rows
+        most_bytes = self._max_bytes - self.held_size - entry.size
+        if most_rows < 0 or most_bytes < 0:
+            return False
+        while self.rows > most_rows or self.size > most_bytes:
+            oldest = self._entries.popleft()
+            self.rows -= oldest.rows
+            self.size -= oldest.size
+            self.evicted += oldest.rows
+        return True
 
     def _make_room(self, entry: Entry[T], deadline: float) -> bool:
         if self._on_full == "drop_oldest":
-            while not self._fits(entry):
-                oldest = self._entries.popleft()
-                self.rows -= oldest.rows
-                self.size -= oldest.size
-                self.evicted += oldest.rows
-            return True
+            return self._evict_for(entry)
         while not (self._has_ended or self._fits(entry)):
             self._filled.notify()
             left = deadline - time.monotonic()
@@ -175,11 +203,12 @@ class Buffer(Generic[T]):
         return not self._has_ended and self._fits(entry)
 
     def _check_room(self, entries: Sequence[Entry[T]]) -> None:
-        rows = self.rows + sum(entry.rows for entry in entries)
-        size = self.size + sum(entry.size for entry in entries)
-        if rows > self._max_rows or size > self._max_bytes:
+        rows, size = self.rows + self.held_rows, self.size + self.held_size
+        all_rows = rows + sum(entry.rows for entry in entries)
+        all_size = size + sum(entry.size for entry in entries)
+        if all_rows > self._max_rows or all_size > self._max_bytes:
             raise BufferFullError(
-                f"{self.rows} rows of {self.size} bytes wait for Kafka, and the limit is "
+                f"{rows} rows of {size} bytes wait for Kafka, and the limit is "
                 f"{self._max_rows} rows, {self._max_bytes} bytes: look at the broker, or raise "
                 "buffer_rows or buffer_bytes"
             )

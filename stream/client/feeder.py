@@ -41,10 +41,7 @@ class Feeder:
         self.notices = Notices()
         self._deliveries = Deliveries(options, self.notices)
         self.buffer: Buffer[Any] = Buffer(
-            options.buffer_rows - options.outstanding_rows or 1,
-            options.buffer_bytes - options.outstanding_bytes or 1,
-            options.on_full,
-            options.block_seconds,
+            options.buffer_rows, options.buffer_bytes, options.on_full, options.block_seconds
         )
         self._packed: deque[Record] = deque()  # out of the buffer, and not yet librdkafka's
         self._prepared = False
@@ -216,11 +213,13 @@ class Feeder:
 
     def _pack_due(self) -> bool:
         room = self._options.outstanding_rows - self._deliveries.outstanding
-        if room <= 0:
+        room_bytes = self._options.outstanding_bytes - self._deliveries.outstanding_size
+        if room <= 0 or room_bytes <= 0:
             return False
         entries = self.buffer.take(
             self._packer.fewest,
             max(min(room, _TURN_ROWS), self._packer.fewest),
+            room_bytes,
             self._options.linger if self._packer.fewest > 1 else 0.0,
             0.0 if self._deliveries.outstanding else _IDLE_SECONDS,
         )
@@ -240,7 +239,7 @@ class Feeder:
 
     def _send(self, producer: Producer, record: Record) -> bool:
         """True where the record is librdkafka's or has failed; False where it has to wait."""
-        key, value, rows, partition = record
+        key, value, rows, size, partition = record
         settle = self._deliveries.settler(record)
         headers = self._packer.headers
         more: dict[str, Any] = {} if headers is None else {"headers": headers}
@@ -258,6 +257,7 @@ class Feeder:
             self._deliveries.lose(rows, error)
         else:
             self._deliveries.outstanding += rows
+            self._deliveries.outstanding_size += size
         return True
 
     def _hear_error(self, error: KafkaError) -> None:
@@ -289,6 +289,11 @@ class Feeder:
         self._deliveries.write_off()
 
     def _tell(self) -> None:
+        """Lets those look again who wait for room, or for the last row to be done with."""
+        self.buffer.hold(
+            self._deliveries.outstanding + sum(record.rows for record in self._packed),
+            self._deliveries.outstanding_size + sum(record.size for record in self._packed),
+        )
         if self._waiting:
             with self._settled:
                 self._settled.notify_all()

@@ -98,7 +98,7 @@ class Options:
 
     @property
     def outstanding_rows(self) -> int:
-        """How many of `buffer_rows` librdkafka may hold at a time; the buffer holds the rest."""
+        """How many of `buffer_rows` librdkafka may hold at a time; the others wait."""
         return max(1, self.buffer_rows // 2)
 
     @property

@@ -38,7 +38,7 @@ class RowPacker:
 
     def pack(self, entries: Sequence[Entry[bytes]]) -> list[Record]:
         """A record an entry."""
-        return [Record(entry.key, entry.value, 1) for entry in entries]
+        return [Record(entry.key, entry.value, 1, entry.size) for entry in entries]
 
 
 class FramedPacker:
@@ -94,7 +94,8 @@ class FramedPacker:
 
     def pack(self, entries: Sequence[Entry[bytes]]) -> list[Record]:
         """A record an entry, framed."""
-        return [Record(entry.key, self._frame + entry.value, 1) for entry in entries]
+        frame = self._frame
+        return [Record(e.key, frame + e.value, 1, len(frame) + e.size) for e in entries]
 
 
 def _has_port(parts: urllib.parse.SplitResult) -> bool:

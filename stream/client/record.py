@@ -13,11 +13,15 @@ __all__ = ["Packer", "Record"]
 
 
 class Record(NamedTuple):
-    """One record for librdkafka: `partition` −1 leaves the choice to the key."""
+    """One record for librdkafka: `partition` −1 leaves the choice to the key.
+
+    `size` is the bytes of key and value.
+    """
 
     key: bytes | None
     value: bytes
     rows: int
+    size: int
     partition: int = -1
 
 
