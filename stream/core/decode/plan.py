@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 import msgspec
 import numpy as np
 
+from stream.core.decode.codebook import Codebook
 from stream.core.decode.envelope import Envelope
 from stream.core.decode.fields import FieldValue
 from stream.core.numbers import number_of
@@ -31,7 +32,7 @@ from stream.core.specs import (
     Role,
 )
 
-__all__ = ["Lookup", "Plan", "Reader", "Readers", "Shape"]
+__all__ = ["Books", "Lookup", "Plan", "Reader", "Readers", "Shape"]
 
 _MAX_EXTRAS: Final = 64
 _MAX_CANDIDATES: Final = 1_024
@@ -89,6 +90,7 @@ class Reader:
 
 
 Readers = WeakValueDictionary[tuple[Any, ...], Reader]
+Books = WeakValueDictionary[Shape, Codebook]
 
 
 class Plan:
@@ -98,7 +100,8 @@ class Plan:
     make the fast road refuse a row; once seen often, the struct is widened for them (at most
     64 names), so that a producer that always sends them isn't slow for ever. What is learned
     changes speed only, never a result. Models whose features have the same names share a
-    Reader through `readers`: many types would overrun the interpreter's attribute cache.
+    Reader through `readers`: many types would overrun the interpreter's attribute cache. Those
+    of one shape share a Codebook through `books`.
     Features in `wanted` that the profile doesn't know are read from the start.
     """
 
@@ -108,6 +111,7 @@ class Plan:
         profile: Profile,
         max_features: int,
         readers: Readers,
+        books: Books,
         wanted: Iterable[str] = (),
     ) -> None:
         self.entry = entry
@@ -117,6 +121,8 @@ class Plan:
             tuple(_kind(v.name, v.role) for v in profile.categorical),
         )
         self.lookups = tuple(map(Lookup, profile.categorical))
+        self.book = books.get(self.shape) or Codebook(len(self.lookups))
+        books[self.shape] = self.book
         self._readers = readers
         self._max_features = max_features
         self._numeric = _features(profile.numeric, self.shape.numeric, "n")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.catalog import Profiles
-from stream.core.decode.plan import Plan, Reader, Readers
+from stream.core.decode.plan import Books, Plan, Reader, Readers
 from stream.core.records import Int64s, ModelKey, Wants
 
 __all__ = ["NO_PLAN", "TAG_PREFIX", "Plans", "model_key"]
@@ -40,6 +40,7 @@ class Plans:
         self._entry_of: dict[tuple[str, str | None], int] = {}
         self._plans: dict[int, Plan] = {}
         self._readers: Readers = WeakValueDictionary()
+        self._books: Books = WeakValueDictionary()
         self._effective: Int64s = np.zeros(0, dtype=np.int64)
 
     def refresh(self) -> None:
@@ -115,6 +116,7 @@ class Plans:
                 profile,
                 self._max_features,
                 self._readers,
+                self._books,
                 [] if wants is None else [n for n in wants.plain if not n.startswith(TAG_PREFIX)],
             )
         return plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat, starmap
 from operator import attrgetter, itemgetter
@@ -143,22 +143,34 @@ def _codes(shape: Shape, rows: Planned, values: list[_Values]) -> Int64s:
     codes = np.empty((len(shape.categorical), count), dtype=np.int64)
     if not shape.categorical:
         return codes
-    one = rows.plans[0].lookups if len(rows.plans) == 1 else None
-    by_row = None if one else list(zip(*[plan.lookups for plan in rows.plans], strict=True))
+    one = len(rows.plans) == 1
+    book = rows.plans[0].book
+    known = None if one else book.rows_of(rows.entry)
     place = shape.numeric.count("")
     for j, name in enumerate(shape.categorical):
-        column: Iterable[Any]
         if name:
-            column = _plain(name, rows)
+            plain = _plain(name, rows)
+            column, value_of = iter(plain), _value_of(plain)
         else:
-            column = map(itemgetter(place), values)
+            column, value_of = map(itemgetter(place), values), _field_of(values, place)
             place += 1
-        if by_row is None:
+        if one:
             slots = map(rows.plans[0].lookups[j].__getitem__, column)
+            codes[j] = np.fromiter(slots, np.int64, count)
+        elif known is not None:
+            codes[j] = book.slots(j, known, rows.plans, column, value_of)
         else:
-            slots = map(dict.__getitem__, by_row[j], column)
-        codes[j] = np.fromiter(slots, np.int64, count)
+            lookups = [plan.lookups[j] for plan in rows.plans]
+            codes[j] = np.fromiter(map(dict.__getitem__, lookups, column), np.int64, count)
     return codes
+
+
+def _value_of(column: Sequence[Scalar]) -> Callable[[int], Scalar]:
+    return lambda i: column[i]
+
+
+def _field_of(values: list[_Values], place: int) -> Callable[[int], Scalar]:
+    return lambda i: values[i][place]
 
 
 def _plain(name: str, rows: Planned) -> Sequence[Scalar]:
