@@ -41,9 +41,8 @@ class Zombie:
         prefix = self._deployment.prefix
         changelog = f"{prefix}count-changelog"
         self.producer.produce(changelog, b"%d" % total, b"total", task)
-        self.producer.produce(
-            changelog, write_positions({"numbers": position}, {}), POSITIONS, task
-        )
+        positions = write_positions({"numbers": position}, {})
+        self.producer.produce(changelog, positions, POSITIONS, task)
         self.producer.produce(f"{prefix}grown", b"%d" % total, b"%d" % task, task)
         self.producer.flush(10)
 
