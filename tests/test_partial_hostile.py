@@ -179,6 +179,12 @@ def test_another_release_is_named() -> None:
         _read(head + xxhash.xxh3_64_digest(head + body) + body)
 
 
+def test_the_release_before_is_named() -> None:
+    body = b"what it wrote, behind a checksum of that alone"
+    with pytest.raises(StateError, match="format 1, and this release reads 2"):
+        _read(b"DSP\x01" + xxhash.xxh3_64_digest(body) + body)
+
+
 def test_panes_of_another_length_are_not_mixed_with_ours() -> None:
     agent = agent_of()
     other = replace(partial(binned_group(PROFILE, 0, 100)), width_ms=2 * PANE)
