@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-__all__ = ["Read", "Record", "create_topic", "produce_all", "read_all"]
+__all__ = ["Read", "Record", "create_topic", "make_anew", "produce_all", "read_all"]
 
 _SECONDS = 30.0
 
@@ -54,6 +54,21 @@ def create_topic(
     for server in bootstrap_servers.split(","):
         while not _knows(server, topic, partitions):
             assert time.monotonic() < deadline, f"{server} doesn't know {topic} in {_SECONDS} s"
+
+
+def make_anew(bootstrap_servers: str, topic: str) -> None:
+    """Deletes a topic and makes it again, with one partition."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.delete_topics([topic])[topic].result(_SECONDS)
+    deadline = time.monotonic() + _SECONDS
+    # A broker that hasn't heard of it yet takes records for the old topic.
+    while _knows(bootstrap_servers, topic, 1):
+        assert time.monotonic() < deadline, f"{topic} is not gone in {_SECONDS} s"
+    while True:  # its name is free only after some moments
+        try:
+            return create_topic(bootstrap_servers, topic)
+        except KafkaException:
+            assert time.monotonic() < deadline, f"{topic} is not made in {_SECONDS} s"
 
 
 def _knows(server: str, topic: str, partitions: int) -> bool:

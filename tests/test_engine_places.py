@@ -3,50 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
 
-from stream.core.errors import StateError
-from stream.core.records import Output, Slice
-from stream.engine.agent import Broadcast
+from stream.adapters.kafka.offsets import Partition, ends
+from stream.core.errors import BrokerError, StateError
+from stream.core.records import Output, Slice, Source
+from stream.engine import recovery as engine_recovery
+from stream.engine import session as engine_session
 from stream.engine.reset import reset_state
 from stream.settings import load_settings
 from stream.worker import Worker, engine_settings, topics_of
 from tests.conftest import Kafka
 from tests.engine_agents import Counting
 from tests.engine_setup import Deployment, Running, counting, until
-from tests.kafka_io import Record, create_topic, produce_all
+from tests.kafka_io import make_anew
 
 pytestmark = pytest.mark.timeout(120)
 
 
-class _Listening(Counting):
-    """Hears of monitors, every time it looks; fails at the first record that says `fault`."""
-
-    broadcasts = ("monitors",)
-    broadcast_every_ms = 100
-    faults = 0
-
-    def hear(self, records: Sequence[Broadcast]) -> Sequence[Output]:
-        if not self.faults and any(record.value == b"fault" for record in records):
-            self.faults += 1
-            raise RuntimeError("a passing fault")
-        return super().hear(records)
-
-    def values(self) -> list[bytes | None]:
-        return [record.value for record in self.heard]
-
-
 class _FailingFirst(Counting):
+    """Fails at the first records; until then and after that it holds back what it is told to."""
+
     faults = 0
+    held: AbstractSet[Source] = frozenset()
 
     def step(self, slice_: Slice, now_ms: int) -> Sequence[Output]:
-        if not self.faults:
+        if len(slice_) and not self.faults:
             self.faults += 1
+            self.held = frozenset()
             raise RuntimeError("a passing fault")
         return super().step(slice_, now_ms)
+
+    def paused(self, now_ms: int) -> AbstractSet[Source]:
+        return self.held
 
 
 @pytest.fixture
@@ -59,21 +53,6 @@ def _delete(place: Deployment, before: int) -> None:
     where = TopicPartition(f"{place.prefix}numbers", 0, before)
     for deleted in admin.delete_records([where]).values():
         deleted.result(10.0)
-
-
-def _make_anew(place: Deployment, topic: str) -> None:
-    name = place.prefix + topic
-    admin = AdminClient({"bootstrap.servers": place.bootstrap})
-    admin.delete_topics([name])[name].result(10.0)
-
-    def created() -> bool:
-        try:
-            create_topic(place.bootstrap, name)
-        except KafkaException:
-            return False
-        return True
-
-    until(created)
 
 
 def _commit(place: Deployment, position: int) -> None:
@@ -91,10 +70,6 @@ def _ended_by_state(running: Running) -> str:
     assert isinstance(error, StateError)
     assert "driftstream state reset count" in str(error)
     return str(error)
-
-
-def _tell(place: Deployment, value: bytes) -> None:
-    produce_all(place.bootstrap, f"{place.prefix}monitors", [Record(value, b"k")])
 
 
 def test_state_made_by_other_rules_is_not_gone_on_with(place: Deployment) -> None:
@@ -136,14 +111,10 @@ def test_what_is_left_behind_deleted_records_is_read(place: Deployment, start_fr
 
 def test_records_deleted_while_they_wait_to_be_read(place: Deployment) -> None:
     class Paused(Counting):
-        held = False
+        held: AbstractSet[Source] = frozenset()
 
-        def paused(self, now_ms: int) -> frozenset[object]:
-            return frozenset(self.sources if self.held else ())
-
-        def step(self, slice_: Slice, now_ms: int) -> Sequence[Output]:
-            self.sources = slice_.sources
-            return super().step(slice_, now_ms)
+        def paused(self, now_ms: int) -> AbstractSet[Source]:
+            return self.held
 
     agent = Paused()
     slow = {"fetch.queue.backoff.ms": "10", "queued.min.messages": "1"}
@@ -151,24 +122,28 @@ def test_records_deleted_while_they_wait_to_be_read(place: Deployment) -> None:
         until(lambda: running.noted.is_ready)
         place.produce(10)
         until(lambda: place.counted()[0] == 10)
-        agent.held = True
+        agent.held = frozenset({Source("numbers", 0)})
         until(lambda: running.noted.lags.get("paused") == 1)
         place.produce(20)
         _delete(place, 15)
-        agent.held = False
+        agent.held = frozenset()
         until(lambda: place.counted()[0] >= 25)
         place.produce(1)
         until(lambda: place.counted()[0] >= 26)
     assert place.counted()[0] in {26, 31}  # what was fetched before it was deleted counts too
 
 
-def test_a_topic_made_anew_ends_the_worker_with_what_to_do(place: Deployment) -> None:
+@pytest.mark.parametrize("more", [50, 150])
+def test_a_topic_made_anew_ends_the_worker_with_what_to_do(
+    place: Deployment, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    monkeypatch.setattr(engine_session, "_LAG_SECONDS", 0.2)
     with Running(Counting(), place.settings()) as running:
         until(lambda: running.noted.is_ready)
         place.produce(100)
         until(lambda: place.counted()[0] == 100)
-        _make_anew(place, "numbers")
-        place.produce(50)
+        make_anew(place.bootstrap, f"{place.prefix}numbers")
+        place.produce(more)
         _ended_by_state(running)
 
 
@@ -177,7 +152,7 @@ def test_a_position_beyond_the_logs_end_is_told(place: Deployment) -> None:
         until(lambda: running.noted.is_ready)
         place.produce(100)
         until(lambda: place.counted()[0] == 100)
-    _make_anew(place, "numbers")
+    make_anew(place.bootstrap, f"{place.prefix}numbers")
     place.produce(50)
     _commit(place, 100)  # as where a log was cut: Kafka forgets offsets of deleted topics
     with Running(Counting(), place.settings()) as running:
@@ -185,45 +160,62 @@ def test_a_position_beyond_the_logs_end_is_told(place: Deployment) -> None:
     assert "ends at 50, and count has read it up to 100" in said
 
 
-def test_a_broadcast_topic_made_anew_is_read_from_its_beginning(place: Deployment) -> None:
-    create_topic(place.bootstrap, f"{place.prefix}monitors")
-    for value in (b"1", b"2", b"3"):
-        _tell(place, value)
-    agent = _Listening()
-    with Running(agent, place.settings()) as running:
-        until(lambda: running.noted.is_ready and len(agent.heard) == 3)
-        place.produce(1)
-        _make_anew(place, "monitors")
-        _tell(place, b"new")
-        until(lambda: agent.values()[3:] == [b"new"])
-
-
-def test_news_that_could_not_be_taken_in_comes_again(place: Deployment) -> None:
-    create_topic(place.bootstrap, f"{place.prefix}monitors")
-    agent = _Listening()
-    with Running(agent, place.settings()) as running:
-        until(lambda: running.noted.is_ready)
-        place.produce(1)
-        _tell(place, b"1")
-        until(lambda: agent.values() == [b"1"])
-        _tell(place, b"fault")
-        until(lambda: agent.values() == [b"1", b"fault"])
-        _tell(place, b"3")
-        until(lambda: agent.values() == [b"1", b"fault", b"3"])
-    assert agent.faults == 1
-
-
 def test_latest_is_where_the_worker_began_also_after_a_fault(place: Deployment) -> None:
     place.produce(5)
     agent = _FailingFirst()
-    settings = place.settings(start_from="latest", commit_interval_ms=1_500)
-    with Running(agent, settings) as running:
+    late = {"commit_interval_ms": 30_000, "transaction_timeout_ms": 60_000}
+    with Running(agent, place.settings(start_from="latest", **late)) as running:
         until(lambda: running.noted.is_ready)
         place.produce(10)
         until(lambda: agent.faults)
         place.produce(3)
-        until(lambda: place.counted()[0] >= 13)
+        until(lambda: counting(agent) >= 13)
+        assert not running.noted.commits
     assert place.counted()[0] == 13
+
+
+def test_an_unanswered_question_for_the_latest_is_asked_again(
+    place: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Running(Counting(), place.settings()):
+        place.produce(10)
+        until(lambda: place.counted()[0] == 10)
+    admin = AdminClient({"bootstrap.servers": place.bootstrap})
+    for name in ("numbers", "count-changelog"):
+        topic = f"{place.prefix}{name}"
+        admin.create_partitions([NewPartitions(topic, 2)])[topic].result(10.0)
+        until(lambda topic=topic: len(admin.list_topics(topic).topics[topic].partitions) == 2)  # type: ignore[misc]  # no type of a lambda's default
+    place.partitions = 2
+    silent: list[Sequence[Partition]] = []
+
+    def unanswered(
+        asked: AdminClient, partitions: Sequence[Partition], isolation: IsolationLevel
+    ) -> dict[Partition, int]:
+        if isolation is IsolationLevel.READ_COMMITTED and not silent:
+            silent.append(partitions)
+            raise BrokerError("no answer")
+        return ends(asked, partitions, isolation)
+
+    monkeypatch.setattr(engine_recovery, "ends", unanswered)
+    agent = Counting()
+    with Running(agent, place.settings(start_from="latest")) as running:
+        until(lambda: running.noted.is_ready or running.error)
+        place.produce(2)
+        until(lambda: counting(agent) == 12)
+    assert silent == [[(f"{place.prefix}numbers", 1)]]
+
+
+def test_what_is_no_longer_held_back_after_a_fault_is_not_told_as_paused(
+    place: Deployment,
+) -> None:
+    agent = _FailingFirst()
+    agent.held = frozenset({Source("numbers", 1)})  # another worker's: nothing of ours waits
+    with Running(agent, place.settings()) as running:
+        until(lambda: running.noted.lags.get("paused") == 1)
+        place.produce(10)
+        until(lambda: place.counted()[0] == 10)
+        assert agent.faults
+        until(lambda: running.noted.lags.get("paused") == 0)
 
 
 def test_start_from_speaks_of_the_sources_alone() -> None:

@@ -10,8 +10,9 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.adapters.kafka.clients import Connection
+from stream.adapters.kafka.identity import Identity
 from stream.adapters.kafka.offsets import stable_ends
-from stream.core.errors import BrokerError
+from stream.core.errors import BrokerError, StateError
 from stream.core.records import Source
 from stream.engine.agent import Agent
 from stream.engine.intake import Intake
@@ -63,6 +64,7 @@ class Assignment:
         self._recovery: Recovery | None = None
         self._kept: dict[int, Kept] = {}
         self._first: dict[Source, int] = {}
+        self._identity = Identity(admin, intake.names)
         self._complete = True
         self.tasks: tuple[int, ...] = ()
         self.error: Exception | None = None
@@ -81,6 +83,7 @@ class Assignment:
 
     def subscribe(self) -> None:
         """Joins the group."""
+        self._identity.ask()
         self._consumer.subscribe(
             list(self._intake.names),
             on_assign=self._guarded(self._assigned),
@@ -120,8 +123,20 @@ class Assignment:
             self._consumer.assign([])
             self._restore(tasks)
 
-    def forget_kept(self) -> None:
-        """Drops kept tasks that another worker has had for long."""
+    def look(self) -> None:
+        """Drops kept tasks that another worker has had for long; to be called now and then.
+
+        StateError where an input topic was made anew: it may hold more than was read of the
+        old one, so that the positions alone don't tell.
+        """
+        anew = sorted(self._identity.anew())
+        if anew:
+            raise StateError(
+                f"{', '.join(anew)}: deleted and made anew while {self._agent.name} read it, so "
+                "that records of it may have been left out. Stop the workers and run `driftstream "
+                f"state reset {self._agent.name}` to say where to go on from"
+            )
+        self._identity.ask()
         oldest = time.monotonic() - self._settings.kept_tasks_ms / 1000
         for task in [task for task, kept in self._kept.items() if kept.since < oldest]:
             del self._kept[task]

@@ -138,9 +138,25 @@ class Recovery:
             unmoved = targets[self._changelog, task] == kept.end
             if not unmoved or (self._committed or {})[task] != dict(kept.positions):
                 del self._kept[task]
+        self._ask_beginnings()
         self._targets = {one: end for one, end in targets.items() if one[1] not in self._kept}
         self._read = dict.fromkeys(self._targets, 0)
         self._states = {task: {} for _, task in self._targets}
+
+    def _ask_beginnings(self) -> None:
+        """Where sources are read from that have no commit, and are not known to begin somewhere."""
+        new = [
+            source
+            for task, known in (self._committed or {}).items()
+            for source in self._sources(task)
+            if source not in known
+            and self._first.get(source, math.inf) > self._latest[self._name(source)]
+        ]
+        found = self._oldest
+        if new and self._settings.start_from == "latest":
+            names = [self._name(source) for source in new]
+            found = ends(self._admin, names, IsolationLevel.READ_COMMITTED)
+        self._first.update({source: found[self._name(source)] for source in new})
 
     def _ends(self, isolation: IsolationLevel) -> dict[Partition, int]:
         changelogs = [(self._changelog, task) for task in self.tasks]
@@ -236,9 +252,6 @@ class Recovery:
 
         StateError for one that is beyond the log's end.
         """
-        new = [source for source, at in positions.items() if at < 0 and source not in self._first]
-        if new:
-            self._first.update(self._beginnings(new))
         resolved: dict[Source, int] = {}
         for source, position in positions.items():
             name = self._name(source)
@@ -258,14 +271,6 @@ class Recovery:
                     *name, position, oldest - 1, self._agent,
                 )  # fmt: skip
         return resolved
-
-    def _beginnings(self, new: Sequence[Source]) -> dict[Source, int]:
-        """Where sources are read from that have no commit."""
-        if self._settings.start_from == "earliest":
-            return {source: self._oldest[self._name(source)] for source in new}
-        names = [self._name(source) for source in new]
-        found = ends(self._admin, names, IsolationLevel.READ_COMMITTED)
-        return {source: found[name] for source, name in zip(new, names, strict=True)}
 
     def _sources(self, task: int) -> list[Source]:
         return [Source(topic, task) for topic in self._topics]

@@ -105,6 +105,7 @@ class Session:
             elif self._assignment.advance():
                 self.pace.ticked()
                 self._paused = set()
+                self._observer.paused(self._agent.name, 0)
                 self._pause(self._clock())
                 if self._settings.tune_gc:
                     settle_garbage()
@@ -241,11 +242,9 @@ class Session:
     def _hear(self) -> None:
         """Reads the broadcast topics to their ends and tells the agent what is new there."""
         now_ms = self._clock()
-        messages = self._broadcasts.news() if self._broadcasts else []
-        if self._broadcasts and messages:
+        if self._broadcasts and (messages := self._broadcasts.news()):
             prefix = self._settings.prefix
-            news = [broadcast(message, prefix) for message in messages]
-            self._said += self._agent.hear(news)
+            self._said += self._agent.hear([broadcast(each, prefix) for each in messages])
             self._broadcasts.take()
         self._heard_ms = now_ms
 
@@ -272,7 +271,7 @@ class Session:
         now = time.monotonic()
         if now - self._looked >= _LAG_SECONDS:
             self._looked = now
-            self._assignment.forget_kept()
+            self._assignment.look()
             for topic, lag in self._intake.lags(self._consumer, self._assignment.tasks).items():
                 self._observer.lag(self._agent.name, topic, lag)
 

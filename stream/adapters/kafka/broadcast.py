@@ -19,6 +19,7 @@ from stream.access import Login
 from stream.adapters.kafka.asking import is_passing, read_error
 from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.codes import END
+from stream.adapters.kafka.identity import Identity
 from stream.adapters.kafka.offsets import Partition, ends
 from stream.core.errors import BrokerError
 
@@ -43,6 +44,7 @@ class BroadcastReader:
         self._consumer = connection.reader()
         self._login = connection.login
         self._admin = admin
+        self._identity = Identity(admin, topics)
         self._positions: dict[Partition, int] = {
             (topic, number): 0 for topic, count in topics.items() for number in range(count)
         }
@@ -54,10 +56,13 @@ class BroadcastReader:
 
         Records of a partition come in offset order. BrokerError where a topic can't be read, or
         the end isn't reached in 15 s; what was read until then is read again by the next call.
-        So is a partition that ends before what was read of it: its topic was made anew.
+        So is a partition that ends before what was read of it, or whose topic was made anew:
+        that is seen by this call or the next.
         """
+        self._identity.ask()
         targets = ends(self._admin, list(self._positions), IsolationLevel.READ_COMMITTED)
-        anew = [one for one, target in targets.items() if target < self._positions[one]]
+        others = self._identity.anew()
+        anew = [o for o, end in targets.items() if end < self._positions[o] or o[0] in others]
         for one in anew:
             _log.warning("%s %d was made anew, or cut: it is read again from its beginning", *one)
             self._positions[one] = 0
