@@ -244,6 +244,7 @@ def test_a_closed_logger_says_so() -> None:
         ({"kafka": {"max.in.flight.requests.per.connection": "2"}}, "connection: is '2'"),
         ({"kafka": {"enable.idempotence": False}}, "enable.idempotence: is False"),
         ({"kafka": {"enable.idempotence": "false"}}, "enable.idempotence: is 'false'"),
+        ({"kafka": {"delivery.report.only.error": True}}, "only.error: is True"),
         ({"kafka": {"message.max.bytes": "much"}}, "message.max.bytes"),
     ],
 )

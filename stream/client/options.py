@@ -46,6 +46,10 @@ _FIXED: Mapping[str, tuple[frozenset[str], str]] = {
         frozenset({"true", "t", "1"}),
         "without it what is sent again may arrive twice and out of order",
     ),
+    "delivery.report.only.error": (
+        frozenset({"false", "f", "0"}),
+        "rows make room, and are counted, when they are reported as delivered",
+    ),
 }
 
 
