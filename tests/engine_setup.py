@@ -83,8 +83,8 @@ class Noting:
 
     def __init__(self) -> None:
         self.records: Counter[str] = Counter()
-        self.commits = 0
-        self.seconds = self.interval = 0.0
+        self.seconds: list[float] = []  # that commits took
+        self.interval = 0.0
         self.aborts: list[str] = []
         self.restores: list[tuple[int, int]] = []
         self.tasks = 0
@@ -92,12 +92,16 @@ class Noting:
         self.is_ready = False
         self.was_unready = 0
 
+    @property
+    def commits(self) -> int:
+        """How many there were."""
+        return len(self.seconds)
+
     def consumed(self, agent: str, topic: str, records: int) -> None:
         self.records[topic] += records
 
     def committed(self, agent: str, seconds: float) -> None:
-        self.commits += 1
-        self.seconds += seconds
+        self.seconds.append(seconds)
 
     def paced(self, agent: str, seconds: float) -> None:
         self.interval = seconds

@@ -27,7 +27,7 @@ def main(bootstrap: str, prefix: str, instance: str) -> None:
         commit_interval_ms=50,
         slice_records=200,
         transaction_timeout_ms=3_000,
-        session_timeout_ms=6_000,
+        session_timeout_ms=6_000 if instance else 30_000,  # who has no name has to say goodbye
         instance_id=instance,
     )
     Runner(Counting(), settings).run(stop)

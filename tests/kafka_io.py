@@ -10,7 +10,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-__all__ = ["Read", "Record", "create_topic", "make_anew", "produce_all", "read_all"]
+__all__ = [
+    "Read",
+    "Record",
+    "await_topic",
+    "create_topic",
+    "make_anew",
+    "produce_all",
+    "read_all",
+]
 
 _SECONDS = 30.0
 
@@ -50,6 +58,11 @@ def create_topic(
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     wanted = NewTopic(topic, partitions, replicas, config=dict(config or {}))
     admin.create_topics([wanted])[topic].result(_SECONDS)
+    await_topic(bootstrap_servers, topic, partitions)
+
+
+def await_topic(bootstrap_servers: str, topic: str, partitions: int) -> None:
+    """Returns when each broker named knows the topic, with so many partitions."""
     deadline = time.monotonic() + _SECONDS
     for server in bootstrap_servers.split(","):
         while not _knows(server, topic, partitions):

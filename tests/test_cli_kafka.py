@@ -134,7 +134,7 @@ def test_windows_are_chosen_by_kind_and_segment(
     whole = {"version": "", "start_ms": 0, "end_ms": 1000}
     records = [Record(orjson.dumps(whole | window), key=b"m@") for window in windows]
     produce_all(kafka.bootstrap_servers, f"{unique}windows", records)
-    tail = ("windows", "tail", "--from-beginning", "--timeout", "3")
+    tail = ("windows", "tail", "--from-beginning", "--timeout", "20", "--max", "2")
     assert [w["rows"] for w in command(*tail, "--kind", "performance")] == [2, 3]
     assert [w["rows"] for w in command(*tail, "--kind", "data", "--segment", "")] == [0, 4]
     assert [w["rows"] for w in command(*tail, "--segment", "a")] == [1, 3]
@@ -153,10 +153,11 @@ def test_nothing_of_a_record_moves_the_terminal_or_forges_a_line(
         "scored": True,
         "drifted": ["\x1b]0;pwned\x07"],
     }
-    records = [Record(orjson.dumps(each), key=b"k") for each in (hostile, {"model": "m"})]
+    records = [Record(orjson.dumps(each), key=b"k") for each in ({"model": "m"}, hostile)]
     produce_all(kafka.bootstrap_servers, f"{unique}windows", records)
     address = ("-b", kafka.bootstrap_servers, "--topic-prefix", unique)
-    assert run(["windows", "tail", "--from-beginning", "--timeout", "3", *address]) == 0
+    tail = ["windows", "tail", "--from-beginning", "--timeout", "20", "--max", "1"]
+    assert run([*tail, *address]) == 0
     shown = capsys.readouterr()
     [line] = shown.out.splitlines()
     assert "m\\x1b[31m\\nforged" in line

@@ -19,7 +19,7 @@ from tests.conftest import Kafka, OwnKafka
 from tests.kafka_io import create_topic, read_all
 
 OUTAGE_SECONDS = 6.0
-SLOW_MACHINE_SECONDS = 2.0
+SLOW_MACHINE_SECONDS = 5.0
 QUICK = {"reconnect.backoff.max.ms": 500}
 
 

@@ -14,7 +14,7 @@ from stream.client import feed as feeds
 from stream.client.feed import Feed
 from tests.alert_records import record
 from tests.conftest import Kafka
-from tests.kafka_io import Record, create_topic, produce_all
+from tests.kafka_io import Record, await_topic, create_topic, produce_all
 
 SECONDS = 30.0
 QUIET = 1.5
@@ -28,6 +28,7 @@ def alert(number: int, partition: int) -> Record:
 def add_partition(kafka: Kafka, topic: str, partitions: int) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(SECONDS)
+    await_topic(kafka.bootstrap_servers, topic, partitions)
 
 
 @pytest.fixture

@@ -80,9 +80,8 @@ def test_a_forgotten_logger_sends_what_it_has(kafka: Kafka, unique: str) -> None
 
 
 def test_the_end_waits_no_longer_than_asked() -> None:
-    begun = time.monotonic()
-    run("log('a', 1000)", "127.0.0.1:1", exits=0.5)
-    assert time.monotonic() - begun < 0.5 + SLOW_MACHINE_SECONDS
+    begun = run("import time; log('a', 1000); print(time.monotonic())", "127.0.0.1:1", exits=0.5)
+    assert time.monotonic() - float(begun) < 0.5 + SLOW_MACHINE_SECONDS
 
 
 FORK = """
@@ -201,7 +200,7 @@ def test_an_end_that_python_does_not_see_loses_at_most_what_was_not_flushed(
 
 
 DAEMON = """
-import threading
+import threading, time
 def busy():
     number = 0
     while True:
@@ -211,14 +210,14 @@ def busy():
 pause = threading.Event()
 threading.Thread(target=busy, daemon=True).start()
 log("a", 500)
+print(time.monotonic())
 """
 
 
 def test_a_daemon_thread_that_logs_on_does_not_hold_the_end_up(kafka: Kafka, unique: str) -> None:
     create_topic(kafka.bootstrap_servers, f"{unique}predictions", 2)
-    begun = time.monotonic()
-    run(DAEMON, kafka.bootstrap_servers, unique, exits=5)
-    assert time.monotonic() - begun < 5 + 2 * SLOW_MACHINE_SECONDS
+    begun = run(DAEMON, kafka.bootstrap_servers, unique, exits=5)
+    assert time.monotonic() - float(begun) < 5 + SLOW_MACHINE_SECONDS
     found = ids(kafka, f"{unique}predictions")
     assert found & expected(a=500) == expected(a=500)
     assert max(found.values()) == 1

@@ -199,7 +199,9 @@ def test_an_agents_fault_aborts_and_the_same_records_come_again(deployment: Depl
     deployment.create()
     deployment.produce(4_000)
     agent = Failing()
-    with Running(agent, deployment.settings(slice_records=300)) as running:
+    # No commit comes between, so that there is something to abort.
+    settings = deployment.settings(slice_records=300, commit_interval_ms=2_000)
+    with Running(agent, settings) as running:
         until(lambda: counting(agent) == 4_000)
     assert agent.failures == 0
     assert len(agent.assigned) == 12
@@ -263,10 +265,13 @@ def test_a_setting_that_librdkafka_refuses_is_named() -> None:
         running.wait()
 
 
-def test_a_runner_without_broker_waits_and_stops_when_told() -> None:
+def test_a_runner_without_broker_waits_and_stops_when_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     settings = EngineSettings("127.0.0.1:1", max_backoff_ms=100)
     with Running(Counting(), settings) as running:
-        until(lambda: running.noted.was_unready)
+        until(lambda: "count waits for Kafka" in caplog.text)
+        assert not running.noted.is_ready
     assert running.error is None
 
 

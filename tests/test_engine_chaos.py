@@ -83,7 +83,7 @@ def test_sigterm_commits_leaves_and_exits_with_0(deployment: Deployment, start: 
     agent = Counting()
     with Running(agent, deployment.settings()) as running:
         # It left the group, so that nobody waits for its session to time out.
-        until(lambda: running.noted.tasks == 4, 4)
+        until(lambda: running.noted.tasks == 4, 20)
         until(lambda: counting(agent) == 20_000)
     assert deployment.counted() == deployment.sent
 

@@ -33,8 +33,8 @@ def test_the_interval_follows_what_commits_over_100_partitions_take(
         first = noted.commits
         while noted.commits < first + 6:
             _one_more(deployment, running.noted)
-        interval, cost = noted.interval, noted.seconds / noted.commits
-    assert interval > 2 * _INTERVAL_MS / 1000
-    assert interval <= settings.transaction_timeout_ms / 2000
-    assert 3 * cost < interval < 30 * cost or interval == settings.transaction_timeout_ms / 2000
+    longest = settings.transaction_timeout_ms / 2000
+    assert 2 * _INTERVAL_MS / 1000 < noted.interval <= longest
+    # Ten times what commits took of late: that begins at 0, and has seen seven by now.
+    assert min(9 * min(noted.seconds), longest) <= noted.interval <= 10 * max(noted.seconds)
     assert deployment.counted() == deployment.sent

@@ -21,7 +21,7 @@ from stream.worker import Worker, engine_settings, topics_of
 from tests.conftest import Kafka
 from tests.engine_agents import Counting
 from tests.engine_setup import Deployment, Running, counting, until
-from tests.kafka_io import make_anew
+from tests.kafka_io import await_topic, make_anew
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -184,7 +184,7 @@ def test_an_unanswered_question_for_the_latest_is_asked_again(
     for name in ("numbers", "count-changelog"):
         topic = f"{place.prefix}{name}"
         admin.create_partitions([NewPartitions(topic, 2)])[topic].result(10.0)
-        until(lambda topic=topic: len(admin.list_topics(topic).topics[topic].partitions) == 2)  # type: ignore[misc]  # no type of a lambda's default
+        await_topic(place.bootstrap, topic, 2)
     place.partitions = 2
     silent: list[Sequence[Partition]] = []
 

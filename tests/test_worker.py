@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from http.client import HTTPConnection
@@ -41,9 +42,11 @@ def _settings(bootstrap_servers: str, prefix: str) -> Settings:
 def _until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     """True as soon as the condition holds, False at the deadline."""
     deadline = time.monotonic() + seconds
+    pause = threading.Event()  # never set: the worker's threads get their turn
     while not condition():
         if time.monotonic() > deadline:
             return False
+        pause.wait(0.02)
     return True
 
 
@@ -145,12 +148,13 @@ def test_a_topic_of_the_wrong_shape_ends_the_worker(kafka: Kafka, unique: str) -
         worker.stop()
 
 
-def test_a_broker_that_is_away_is_waited_for() -> None:
+def test_a_broker_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     worker = Worker(_settings("127.0.0.1:1", "x."))
     worker.start()
     try:
         assert _get(worker.address, "/livez")[0] == 200
         assert _get(worker.address, "/readyz")[0] == 503
+        assert _until(lambda: "waiting for Kafka" in caplog.text)
         assert not worker.ended.is_set()
     finally:
         worker.stop()
