@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from stream import cloudevents, schemas
+from stream.client import Alert, AlertSubscriber
 from tests.kafka_io import Record
 
-__all__ = ["NOW_MS", "data", "record"]
+__all__ = ["NOW_MS", "QUIET", "data", "record", "taken"]
 
 NOW_MS = 1_760_000_000_000
+QUIET = 1.5  # seconds in which what is there would come
+_SECONDS = 30.0
 
 
 def data(**changed: Any) -> dict[str, Any]:
@@ -40,3 +43,13 @@ def record(number: int, **changed: Any) -> Record:
     )
     headers, value = cloudevents.encode(event)
     return Record(value, payload["incident_id"].encode(), headers)
+
+
+def taken(subscriber: AlertSubscriber, count: int) -> list[Alert]:
+    """So many alerts, however long the first ones take, and what comes at once behind them."""
+    alerts: list[Alert] = []
+    while len(alerts) < count:
+        found = subscriber.poll(_SECONDS)
+        assert found is not None, alerts
+        alerts.append(found)
+    return alerts + list(subscriber.alerts(timeout=QUIET))

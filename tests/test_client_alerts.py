@@ -14,11 +14,9 @@ import pytest
 from stream.client import Alert, AlertSubscriber
 from stream.core.errors import ConfigError
 from stream.core.specs import Severity
-from tests.alert_records import data, record
+from tests.alert_records import QUIET, data, record, taken
 from tests.conftest import Kafka
 from tests.kafka_io import Record, create_topic, produce_all
-
-QUIET = 1.5
 
 
 def structured(number: int) -> Record:
@@ -53,7 +51,7 @@ def test_all_alerts_in_both_modes_and_no_garbage(kafka: Kafka, unique: str, topi
     with AlertSubscriber(
         bootstrap_servers=kafka.bootstrap_servers, topic_prefix=unique, from_beginning=True
     ) as subscriber:
-        alerts = list(subscriber.alerts(timeout=QUIET))
+        alerts = taken(subscriber, 2)
         assert subscriber.counters == (2, 0, 1, 2)
     assert [alert.id for alert in alerts] == ["event-1", "event-2"]
     assert alerts[0].data == alerts[1].data
@@ -69,9 +67,9 @@ def test_a_tail_begins_where_it_connected(kafka: Kafka, unique: str, topic: str)
     with AlertSubscriber(
         bootstrap_servers=kafka.bootstrap_servers, topic_prefix=unique
     ) as subscriber:
-        assert subscriber.connect()
+        assert subscriber.connect(30)
         produce_all(kafka.bootstrap_servers, topic, [record(2)])
-        assert [alert.id for alert in subscriber.alerts(timeout=QUIET)] == ["event-2"]
+        assert [alert.id for alert in taken(subscriber, 1)] == ["event-2"]
 
 
 def test_filters(kafka: Kafka, unique: str, topic: str) -> None:
@@ -90,7 +88,7 @@ def test_filters(kafka: Kafka, unique: str, topic: str) -> None:
         states=["opened"],
         severity="warning",
     ) as subscriber:
-        assert [alert.id for alert in subscriber.alerts(timeout=QUIET)] == ["event-2"]
+        assert [alert.id for alert in taken(subscriber, 1)] == ["event-2"]
         assert subscriber.counters.filtered == 3
 
 
@@ -117,14 +115,15 @@ def test_a_group_gets_again_what_its_handler_failed_on(
     with subscriber() as first:
         with pytest.raises(RuntimeError, match="pager is down"):
             first.run(fails_on_second)
-        again = first.poll(10)
+        again = first.poll(30)
         assert again is not None
         assert again.id == "event-2"
     with subscriber() as second:
+        assert second.connect(30)
         second.run(lambda alert: handled.append(alert.id), timeout=5)
     assert handled == ["event-1", "event-2", "event-3"]
     with subscriber() as third:
-        assert third.connect()
+        assert third.connect(30)
         assert third.poll(QUIET) is None
 
 
@@ -138,10 +137,10 @@ def test_a_new_group_begins_at_the_end_and_keeps_that_place(
         "group": f"{unique}pagers",
     }
     with AlertSubscriber(**settings) as died_before_the_first_alert:
-        assert died_before_the_first_alert.connect()
+        assert died_before_the_first_alert.connect(30)
     produce_all(kafka.bootstrap_servers, topic, [record(2)])
     with AlertSubscriber(**settings) as subscriber:
-        alert = subscriber.poll(20)
+        alert = subscriber.poll(30)
     assert alert is not None
     assert alert.id == "event-2"
 

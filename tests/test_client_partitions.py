@@ -12,12 +12,11 @@ from confluent_kafka.cimpl import NewPartitions
 from stream.client import AlertSubscriber
 from stream.client import feed as feeds
 from stream.client.feed import Feed
-from tests.alert_records import record
+from tests.alert_records import record, taken
 from tests.conftest import Kafka
 from tests.kafka_io import Record, await_topic, create_topic, produce_all
 
 SECONDS = 30.0
-QUIET = 1.5
 
 
 def alert(number: int, partition: int) -> Record:
@@ -43,13 +42,7 @@ def settings(kafka: Kafka, unique: str) -> dict[str, Any]:
 
 
 def read(subscriber: AlertSubscriber, count: int) -> list[str]:
-    """The ids of so many alerts, and of what comes at once behind them."""
-    ids: list[str] = []
-    while len(ids) < count:
-        found = subscriber.poll(SECONDS)
-        assert found is not None, ids
-        ids.append(found.id)
-    return sorted(ids + [more.id for more in subscriber.alerts(timeout=QUIET)])
+    return sorted(alert.id for alert in taken(subscriber, count))
 
 
 def test_a_group_reads_a_new_partition_from_its_beginning(
