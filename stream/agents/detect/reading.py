@@ -66,6 +66,7 @@ class Reading:
                 f"{source.topic} {source.partition} offset {offset}: observe counts in panes of "
                 f"{partial.width_ms}ms, and this worker's setting `pane` is {self._pane_ms}ms. "
                 "Give all workers the same `pane`; where it was observe's that was wrong, stop "
-                "them, and run `driftstream state reset` for both agents"
+                "them, run `driftstream state reset observe`, and pass over what it counted by "
+                "`driftstream state reset detect --to latest`"
             )
         return partial
