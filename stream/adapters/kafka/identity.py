@@ -14,6 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 __all__ = ["Identity"]
 
 _SECONDS = 5.0
+_NONE = "A" * 22  # zeros: what brokers before Kafka 2.8 give every topic
 
 
 class Identity:
@@ -47,6 +48,6 @@ class Identity:
         for topic, answer in self._asked.items():
             if answer.done() and not answer.cancelled() and answer.exception() is None:
                 told = str(answer.result().topic_id)
-                if self._ids.setdefault(topic, told) != told:
+                if told != _NONE and self._ids.setdefault(topic, told) != told:
                     self._ids[topic] = told
                     self._anew.add(topic)
