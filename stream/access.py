@@ -80,7 +80,7 @@ class Login:
         if is_refused(code):
             return self.refusal(code, said)
         if code == _ALL_DOWN:
-            return self.silence(said)
+            return self.silence("no broker can be reached")
         if code == _CLUSTER:
             return f"{said}: {self.denial(operation, f'any topic, {topic} among them,')}"
         if code == _TOPIC:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import orjson
@@ -146,6 +147,7 @@ def test_nothing_of_a_record_moves_the_terminal_or_forges_a_line(
     create_topic(kafka.bootstrap_servers, f"{unique}windows", 1)
     hostile = {
         "model": "m\x1b[31m\nforged",
+        "segment": "\x7f\x9b2J",
         "version": "",
         "start_ms": 0,
         "end_ms": 1000,
@@ -153,7 +155,8 @@ def test_nothing_of_a_record_moves_the_terminal_or_forges_a_line(
         "scored": True,
         "drifted": ["\x1b]0;pwned\x07"],
     }
-    records = [Record(orjson.dumps(each), key=b"k") for each in ({"model": "m"}, hostile)]
+    written = json.dumps(hostile, indent=1, ensure_ascii=False).encode()
+    records = [Record(value, key=b"k") for value in (b'{"model":"m"}', written)]
     produce_all(kafka.bootstrap_servers, f"{unique}windows", records)
     address = ("-b", kafka.bootstrap_servers, "--topic-prefix", unique)
     tail = ["windows", "tail", "--from-beginning", "--timeout", "20", "--max", "1"]
@@ -163,6 +166,10 @@ def test_nothing_of_a_record_moves_the_terminal_or_forges_a_line(
     assert "m\\x1b[31m\\nforged" in line
     assert "\\x1b]0;pwned\\x07" in line
     assert "no window was left out" in shown.err
+    assert run([*tail, "--json", *address]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.isprintable()
+    assert orjson.loads(line) == hostile
 
 
 def test_dead_letters_are_listed(command: Command, kafka: Kafka, unique: str) -> None:

@@ -145,7 +145,7 @@ def test_the_picture_fits_the_terminal(height: int) -> None:
         scene.hear_window(window if number % 2 else _performance(0.6, 0.7))
     scene.changed_at = 17.0
     scene.tick(30.0, 15_000)
-    text = "credit@3: 3 of 8 features drifted (age, channel, income, score, prediction)"
+    text = "credit@3: 3 of 8 features drifted (age, channel, income), also score, prediction"
     scene.hear_alert({"state": "opened", "severity": "warning", "summary": text})
     text = "credit@3: poor performance: accuracy 0.5933 is below 0.6281; the data has drifted too"
     harm = {"state": "opened", "kind": "performance", "severity": "critical", "summary": text}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -11,7 +12,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["complain", "instant", "print_json", "print_line", "print_table", "printable", "say"]
+__all__ = [
+    "complain",
+    "instant",
+    "print_as_json",
+    "print_json",
+    "print_line",
+    "print_table",
+    "printable",
+    "say",
+]
 
 _ENDLESS = 1_000_000  # columns: no line is folded
 
@@ -49,8 +59,15 @@ def print_line(text: str) -> None:
 
 def print_json(value: object) -> None:
     """One JSON value on one line of stdout, keys sorted."""
-    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode()
-    sys.stdout.write(text + "\n")
+    print_as_json(orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode())
+
+
+def print_as_json(text: str) -> None:
+    """JSON text on one line of stdout, as it is where a terminal shows all of it as it is.
+
+    Else every character beyond ASCII is escaped: some of those move the cursor.
+    """
+    sys.stdout.write(f"{text if text.isprintable() else json.dumps(json.loads(text))}\n")
     sys.stdout.flush()
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stream.cli.options import JsonFlag, new_app, with_settings
-from stream.cli.output import print_json, print_table
+from stream.cli.output import print_json, print_table, say
 from stream.settings import Settings
 
 __all__ = ["app"]
@@ -54,9 +54,12 @@ def reset(
     from stream.worker import agent_for_reset, engine_settings
 
     if not yes:
-        typer.confirm(
-            f"Give up the state of {agent.value} under {settings.topic_prefix}?", abort=True
-        )
+        question = f"Give up the state of {agent.value} under {settings.topic_prefix}?"
+        try:
+            typer.confirm(question, abort=True)
+        except typer.Abort:
+            say("nothing was given up; --yes goes on without asking")
+            raise
     positions = reset_state(
         agent_for_reset(settings, agent.value), engine_settings(settings), to.value
     )

@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from stream.cli.options import JsonFlag, new_app, with_settings
-from stream.cli.output import print_line, say
+from stream.cli.output import print_as_json, print_line, say
 from stream.cli.reading import FromBeginning, Max, Timeout, read_topic
 from stream.cli.window_line import window_line
 from stream.settings import Settings
@@ -63,7 +63,7 @@ def tail(
         if any(window.get(name, _ABSENT.get(name)) != value for name, value in wanted.items()):
             continue
         if json:
-            print(text, flush=True)
+            print_as_json(text)
         else:
             print_line(window_line(window, metric or ()))
         shown += 1

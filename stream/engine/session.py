@@ -73,9 +73,8 @@ class Session:
             silence,
             self._rights,
         )
-        self._broadcasts = None
-        if topology.broadcasts:
-            self._broadcasts = BroadcastReader(connection, admin, topology.broadcasts)
+        topics = topology.broadcasts
+        self._broadcasts = BroadcastReader(connection, admin, topics) if topics else None
         instance = settings.instance_id and f"{settings.instance_id}-{agent.name}"
         self._consumer = connection.group_consumer(group, settings.session_timeout_ms, instance)
         self._assignment = Assignment(
@@ -226,6 +225,8 @@ class Session:
         self._observer.aborted(self._agent.name, reason)
         try:
             self._transaction.abort()
+        except FatalBrokerError:
+            raise  # it says what to do
         except (BrokerError, KafkaException) as error:
             raise FatalBrokerError(
                 f"a transaction could not be aborted: {said(error)}. Start the worker again; it "

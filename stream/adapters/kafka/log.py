@@ -90,6 +90,8 @@ class ClientErrors:
                 error.name(),
                 error.str(),
             )
+        elif code == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # public, in spite of its name
+            self.log.warning("%s: no broker can be reached", error.name())
         elif code != END:
             self.log.warning("%s: %s", error.name(), error.str())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ from stream.core.specs import Role
 __all__ = ["alert_output", "silence_output"]
 
 _EVIDENCE = 10  # variables that an alert shows at most; all drifted ones are named
+_TOLD = 5  # variables and thresholds that a summary names
 _BINS = 6  # bins of each that moved most
 _WORDS = {"min": "below", "max": "above", "max_drop": "below", "max_rise": "above"}
 _NAMES = {
@@ -125,12 +127,20 @@ def _summary(result: WindowResult, signal: Signal) -> str:
             return f"{done}; {_share(result)} exceed their threshold now"
         return done
     if isinstance(result, DataResult) and signal.kind is IncidentKind.DRIFT:
-        drifted = [scores.label for scores in _by_rank(result) if scores.drifted]
-        more = f" and {len(drifted) - 5} more" if len(drifted) > 5 else ""
-        return f"{who}: {_share(result)} drifted ({', '.join(drifted[:5])}{more})"
-    limits = ", ".join(map(_crossed, signal.breaches[:5]))
+        drifted = [scores for scores in _by_rank(result) if scores.drifted]
+        features = _listed([s.label for s in drifted if s.role is Role.FEATURE])
+        others = _listed([s.label for s in drifted if s.role is not Role.FEATURE])
+        text = f"{who}: {_share(result)} drifted"
+        text = f"{text} ({features})" if features else text
+        return f"{text}, also {others}" if others else text
+    limits = ", ".join(map(_crossed, signal.breaches[:_TOLD]))
     text = f"{who}: {_NAMES[signal.kind]}: {limits}"
     return f"{text}; the data has drifted too" if signal.cites else text
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _TOLD} more" if len(labels) > _TOLD else ""
+    return ", ".join(labels[:_TOLD]) + more
 
 
 def _crossed(breach: Breach) -> str:
