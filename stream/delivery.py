@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["DELIVERY"]
+__all__ = ["DELIVERY", "ENGINE_OWNED"]
 
 # One request at a time, idempotence or not. A broker that becomes a partition's leader in this
 # moment (the topic is new, or a broker came back) may refuse a producer's first batch and accept
@@ -17,5 +17,26 @@ DELIVERY: Mapping[str, str | int | float | bool] = MappingProxyType(
         "enable.idempotence": True,
         "max.in.flight.requests.per.connection": 1,
         "partitioner": "murmur2_random",
+    }
+)
+
+# Properties that workers set themselves and nobody else may: exactly-once processing rests on them.
+ENGINE_OWNED = frozenset(
+    {
+        "auto.offset.reset",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.idempotence",
+        "enable.partition.eof",
+        "group.id",
+        "group.instance.id",
+        "group.protocol",
+        "isolation.level",
+        "max.in.flight",
+        "max.in.flight.requests.per.connection",
+        "partition.assignment.strategy",
+        "partitioner",
+        "transaction.timeout.ms",
+        "transactional.id",
     }
 )

@@ -244,6 +244,10 @@ def test_a_positive_class_that_the_scores_do_not_mean_is_told(
             "severity_by_share: {critical: 0.3, warning: 0.5}",
             "critical begins above 0.3, so that nothing is ever warning",
         ),
+        (
+            "severity_by_share: {critical: 0.4, warning: 0.6, info: 0.5}",
+            "critical begins above 0.4, so that nothing is ever info",
+        ),
         ("severity_by_share: {critical: 0.5, warning: 0.3}", ""),
     ],
 )

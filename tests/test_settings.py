@@ -8,9 +8,9 @@ import pytest
 
 from stream.core.errors import ConfigError
 from stream.core.specs import TimeSpec
+from stream.delivery import ENGINE_OWNED
 from stream.engine.settings import EngineSettings
 from stream.settings import (
-    ENGINE_OWNED,
     KafkaProperties,
     Settings,
     load_settings,

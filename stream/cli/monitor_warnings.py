@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from operator import itemgetter
 
 from stream.cli.vocabulary import VOCABULARY
 from stream.core.labels import label_spec, reads_as_reference
@@ -38,7 +38,8 @@ def warnings(spec: MonitorSpec, profiles: Sequence[Profile]) -> Iterator[str]:
 def _shares(spec: MonitorSpec) -> Iterator[str]:
     """Severities that another one hides: the loudest whose share is passed is what counts."""
     shares = sorted(spec.severity_by_share, key=lambda each: _LOUDNESS.index(each[0]))
-    for (severity, share), (louder, least) in pairwise(shares):
+    for place, (severity, share) in enumerate(shares[:-1], 1):
+        louder, least = min(shares[place:], key=itemgetter(1))
         if least <= share:
             yield (
                 f"severity_by_share: {louder} begins above {least:g}, so that nothing is ever "

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stream.core.errors import ConfigError
+from stream.delivery import ENGINE_OWNED
 
 __all__ = ["EngineSettings"]
 
@@ -53,7 +54,7 @@ class EngineSettings:
                 f"commit_interval_ms ({self.commit_interval_ms}) may be at most half of "
                 f"transaction_timeout_ms ({self.transaction_timeout_ms})"
             )
-        for name in sorted(_OWN.intersection(self.kafka)):
+        for name in sorted(ENGINE_OWNED.intersection(self.kafka)):
             raise ConfigError(
                 f"the Kafka property {name} is set by the engine itself, because exactly-once "
                 "processing rests on it: remove it from the kafka settings"
@@ -81,23 +82,4 @@ _POSITIVE = (
     "kept_tasks_ms",
     "max_backoff_ms",
     "max_failures",
-)
-_OWN = frozenset(
-    {
-        "auto.offset.reset",
-        "enable.auto.commit",
-        "enable.auto.offset.store",
-        "enable.idempotence",
-        "enable.partition.eof",
-        "group.id",
-        "group.instance.id",
-        "group.protocol",
-        "isolation.level",
-        "max.in.flight",
-        "max.in.flight.requests.per.connection",
-        "partition.assignment.strategy",
-        "partitioner",
-        "transaction.timeout.ms",
-        "transactional.id",
-    }
 )

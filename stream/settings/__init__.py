@@ -15,6 +15,6 @@ value, as Docker and Kubernetes mount secrets.
 from __future__ import annotations
 
 from stream.settings.loading import load_settings
-from stream.settings.model import ENGINE_OWNED, KafkaProperties, Settings, parse_duration
+from stream.settings.model import KafkaProperties, Settings, parse_duration
 
-__all__ = ["ENGINE_OWNED", "KafkaProperties", "Settings", "load_settings", "parse_duration"]
+__all__ = ["KafkaProperties", "Settings", "load_settings", "parse_duration"]

@@ -23,8 +23,9 @@ from pydantic import (
 from stream.core.errors import ConfigError
 from stream.core.rules import Bounds
 from stream.core.specs import TimeSpec
+from stream.delivery import ENGINE_OWNED
 
-__all__ = ["ENGINE_OWNED", "KafkaProperties", "Settings", "flatten", "parse_duration"]
+__all__ = ["KafkaProperties", "Settings", "flatten", "parse_duration"]
 
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -38,25 +39,6 @@ _PUBLIC = re.compile(  # of sasl.* and ssl.*; whatever else begins so may be a s
 )
 _IN_URL = re.compile(r"(?<=://)[^/\s]*@")  # user and password before a host's name
 _MASK = "**********"
-
-ENGINE_OWNED = frozenset(
-    {
-        "auto.offset.reset",
-        "enable.auto.commit",
-        "enable.auto.offset.store",
-        "enable.idempotence",
-        "enable.partition.eof",
-        "group.id",
-        "group.instance.id",
-        "isolation.level",
-        "max.in.flight",
-        "max.in.flight.requests.per.connection",
-        "partition.assignment.strategy",
-        "partitioner",
-        "transaction.timeout.ms",
-        "transactional.id",
-    }
-)
 
 
 def parse_duration(value: object) -> int:
