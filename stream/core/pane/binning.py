@@ -42,8 +42,8 @@ class Table:
     __slots__ = ("boundaries", "cells", "limits", "regions", "scale", "shift")
 
     def __init__(self, edges: Sequence[float]) -> None:
-        bounds = np.array(edges, dtype=np.float64)
-        self.boundaries: Floats = np.append(bounds[:-1], np.nextafter(bounds[-1], np.inf))
+        self.boundaries: Floats = np.array(edges, dtype=np.float64)
+        self.boundaries[-1] = np.nextafter(self.boundaries[-1], np.inf)
         self.cells = 0  # 0: no table serves these edges, search instead
         self.scale = self.shift = 0.0
         self.regions = np.zeros(1, dtype=np.int64)
@@ -63,8 +63,8 @@ class Table:
         shift = 1.0 - float(self.boundaries[0]) * scale
         if not np.isfinite(shift):
             return
-        places = np.clip(self.boundaries * scale + shift, 0.0, cells + 1.0).astype(np.int64)
-        if len(np.unique(places)) < len(places):
+        places = (self.boundaries * scale + shift).clip(0.0, cells + 1.0).astype(np.int64)
+        if not bool((places[1:] > places[:-1]).all()):  # two edges in one cell
             return
         self.cells, self.scale, self.shift = cells, scale, shift
         self.regions = np.searchsorted(places, np.arange(cells + 2))
