@@ -216,13 +216,15 @@ def test_state_is_reset(
     shared = ("-b", kafka.bootstrap_servers, "--topic-prefix", unique)
     # A partition that was made just now may have no leader yet: a broker error, to try again.
     while run([*reset, *shared]) == 3:
-        assert "Kafka" in capsys.readouterr().err
+        assert "driftstream: " in capsys.readouterr().err
     capsys.readouterr()
     goes_on = command(*reset)
     assert [(p["topic"], p["partition"], p["position"]) for p in goes_on] == [
         ("predictions", 0, 0),
         ("predictions", 1, 0),
     ]
+    assert run([*reset, *shared, "--to", "earliest"]) == 0
+    assert "windows that stand are written twice" in capsys.readouterr().err
 
 
 def test_times_of_any_usual_kind_are_milliseconds() -> None:

@@ -69,3 +69,5 @@ def reset(
             print_json({"topic": topic, "partition": partition, "position": at})
     else:
         print_table(("topic", "partition", "goes on from"), rows)
+    if to is Start.EARLIEST:
+        say("what was counted before is counted again, and windows that stand are written twice")

@@ -28,8 +28,11 @@ def said(error: BaseException | KafkaError) -> str:
 
     >>> said(KafkaException(KafkaError(KafkaError._TRANSPORT, "broker is gone")))
     'broker is gone'
+    >>> said(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE, "ConsumerGroupDescribe: "))
+    'ConsumerGroupDescribe: COORDINATOR_NOT_AVAILABLE'
     """
     cause = error.args[0] if isinstance(error, KafkaException) and error.args else error
     if isinstance(cause, KafkaError):
-        return cause.str()
+        text = cause.str().strip()
+        return f"{text} {cause.name()}".strip() if not text or text.endswith(":") else text
     return str(cause) or ("no answer in time" if isinstance(cause, TimeoutError) else repr(cause))
