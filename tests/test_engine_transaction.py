@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
@@ -10,10 +11,12 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream.adapters.kafka.log import ClientErrors
 from stream.core.errors import AccessError, BrokerError
+from stream.engine import transaction as engine_transaction
 from stream.engine.rights import Rights
 from stream.engine.transaction import Transaction
 
 _REFUSED = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "no")
+_TIMED_OUT = KafkaError(KafkaError._TIMED_OUT, "timed out", retriable=True)
 _BEYOND_REPAIR = KafkaError(KafkaError._FATAL, "cannot abort", fatal=True)
 
 
@@ -45,6 +48,35 @@ class Refused:
         raise KafkaException(_BEYOND_REPAIR)
 
 
+class Unheard(Refused):
+    """A producer whose transaction's coordinator is lost to it; what else it asks is answered."""
+
+    def __init__(self, *, answered: bool = True, enough: int = 1 << 30) -> None:
+        super().__init__()
+        self.answered = answered
+        self.enough = enough
+        self.asked = 0
+
+    def list_topics(self, *_: Any, **__: Any) -> None:
+        if not self.answered:
+            raise KafkaException(_TIMED_OUT)
+
+    def commit_transaction(self, _: float) -> None:
+        self.asked += 1
+        if self.asked > self.enough:
+            raise KafkaException(_REFUSED)
+        raise KafkaException(_TIMED_OUT)
+
+    abort_transaction = commit_transaction
+
+
+class NeverBegun(Unheard):
+    """Such a producer from its first call on."""
+
+    def init_transactions(self, seconds: float) -> None:
+        self.commit_transaction(seconds)
+
+
 class NotWritable:
     """Rights of somebody who may not write."""
 
@@ -67,3 +99,53 @@ def test_after_a_refused_transaction_the_next_record_finds_another_producer() ->
     transaction.abort()
     transaction.produce("windows", b"key", b"value")
     assert [producer.produced for producer in made] == [1, 1]
+
+
+@pytest.mark.parametrize("ending", [lambda one: one.commit([], None), Transaction.abort])
+def test_a_coordinator_that_is_lost_to_a_producer_is_asked_by_another(
+    monkeypatch: pytest.MonkeyPatch, ending: Callable[[Transaction], None]
+) -> None:
+    monkeypatch.setattr(engine_transaction, "_UNHEARD_SECONDS", 0.01)
+    made: list[Unheard] = []
+
+    def make(_: ClientErrors) -> Producer:
+        made.append(Unheard())
+        return cast(Producer, made[-1])
+
+    transaction = Transaction(make, lambda: False, lambda: None, cast(Rights, NotWritable()))
+    transaction.begin_all()
+    transaction.produce("windows", b"key", b"value")
+    with suppress(BrokerError):
+        ending(transaction)
+    assert not transaction.open
+    assert made[0].asked > 1
+    transaction.abort()
+    transaction.renew()
+    transaction.produce("windows", b"key", b"value")
+    assert [producer.produced for producer in made] == [1, 1]
+
+
+def test_one_that_cannot_even_begin_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_transaction, "_UNHEARD_SECONDS", 0.01)
+    producers = iter([NeverBegun(), NeverBegun(), Refused()])
+    transaction = Transaction(
+        lambda _: cast(Producer, next(producers)),
+        lambda: False,
+        lambda: None,
+        cast(Rights, NotWritable()),
+    )
+    transaction.begin_all()
+    assert next(producers, None) is None
+
+
+def test_while_no_broker_answers_a_call_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_transaction, "_UNHEARD_SECONDS", 0.0)
+    producer = Unheard(answered=False, enough=1_000)
+    transaction = Transaction(
+        lambda _: cast(Producer, producer), lambda: False, lambda: None, cast(Rights, NotWritable())
+    )
+    transaction.begin_all()
+    transaction.produce("windows", b"key", b"value")
+    with pytest.raises(AccessError):
+        transaction.commit([], None)
+    assert producer.asked == 1_001

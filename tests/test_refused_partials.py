@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from http.client import HTTPConnection
 
 import numpy as np
@@ -20,6 +19,7 @@ from tests.conftest import Kafka
 from tests.deployment import MODEL, row
 from tests.detect_agents import Observer, agent_of
 from tests.detect_world import records_slice
+from tests.engine_setup import until
 from tests.kafka_io import Record, produce_all
 
 _LOGGER = "stream.agents.detect"
@@ -112,12 +112,6 @@ def _settings(kafka: Kafka, prefix: str) -> Settings:
     return load_settings(options, environ={})
 
 
-def _until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-
-
 def _refused(worker: Worker) -> str:
     connection = HTTPConnection(worker.address.removeprefix("http://"), timeout=10)
     connection.request("GET", "/metrics")
@@ -134,7 +128,7 @@ def test_a_worker_goes_on_beside_garbage(
     worker = Worker(settings)
     worker.start()
     try:
-        _until(lambda: not worker.unready())
+        until(lambda: not worker.unready(), 60.0)
         start_ms = time.time_ns() // 1_000_000 - 3_600_000
         rng = np.random.default_rng(3)
         rows = [row(number, start_ms + 50 * number, rng) for number in range(600)]
@@ -147,7 +141,7 @@ def test_a_worker_goes_on_beside_garbage(
             counted += orjson.loads(record.value() or b"")["rows"]
             if counted == len(rows):
                 break
-        _until(lambda: _refused(worker) == f"{2 * _GARBAGE}.0")
+        until(lambda: _refused(worker) == f"{2 * _GARBAGE}.0", 60.0)
         assert not worker.unready()
     finally:
         worker.stop()

@@ -20,8 +20,14 @@ from stream.engine.rights import Rights
 __all__ = ["Transaction", "error_of"]
 
 _CALL_SECONDS = 2.0
+_ANSWER_SECONDS = 1.0
 _STUCK_SECONDS = 8.0  # far beyond the timeout of a call: it will not return
+_UNHEARD_SECONDS = 20.0  # while other calls are answered; a coordinator has moved long before
 _LAST_SECONDS = 4.0  # how long an unanswered commit or abort may hold up a worker told to stop
+
+
+class _UnheardError(BrokerError):
+    """A call is not answered, though the brokers answer others: its producer is given up."""
 
 
 class Transaction:
@@ -29,7 +35,8 @@ class Transaction:
 
     `stopping()` tells whether the worker was told to stop; an unanswered call is repeated until
     it is answered, or after that for some seconds, once only where the connections broke;
-    `silence()` is told each time. A fatal
+    `silence()` is told each time. Where the brokers answer other calls, and this one not for 20 s,
+    it is given up with its producer: a BrokerError, after which the next one begins. A fatal
     error is a FatalBrokerError; after every other, a KafkaException or BrokerError, `abort`
     must be called. `rights` explains a refusal.
     """
@@ -58,7 +65,12 @@ class Transaction:
 
     def begin_all(self) -> None:
         """Makes the producer known to the brokers; to be called once, waits for them."""
-        self._until_answered(self._producer.init_transactions)
+        while True:
+            try:
+                self._until_answered(self._producer.init_transactions)
+                break
+            except _UnheardError:
+                self._replace()
         self._producer.poll(0)
         self._errors.breaks = 0
 
@@ -76,8 +88,7 @@ class Transaction:
             return
         if self.open:
             raise BrokerError("connections broke during a transaction")
-        self._errors = ClientErrors()
-        self._producer = self._make(self._errors)
+        self._replace()
         self.begin_all()
 
     def send(self, outputs: Iterable[Output], prefix: str) -> None:
@@ -140,6 +151,8 @@ class Transaction:
             return
         try:
             self._until_answered(self._producer.abort_transaction)
+        except _UnheardError:
+            return  # Kafka aborts it, when it times out
         except FatalBrokerError:
             if not self._denied:
                 raise
@@ -180,6 +193,7 @@ class Transaction:
 
     def _until_answered(self, call: Callable[[float], None]) -> None:
         told_to_stop: float | None = None
+        heard: float | None = None  # since when the brokers have answered other calls
         while True:
             try:
                 call(_CALL_SECONDS)
@@ -189,6 +203,14 @@ class Transaction:
                     raise self._judged(error) from error
                 self._silence()
                 self._producer.poll(0)
+                heard = (heard or time.monotonic()) if self._hears() else None
+                if heard is not None and time.monotonic() - heard > _UNHEARD_SECONDS:
+                    self.open = False  # nothing more can be asked of this producer
+                    self._errors.breaks += 1  # `renew` takes another
+                    raise _UnheardError(
+                        "Kafka answers, but for a transaction's coordinator: "
+                        f"{error_of(error).str()}"
+                    ) from error
                 if self._stopping():
                     now = time.monotonic()
                     told_to_stop = told_to_stop or now
@@ -196,6 +218,18 @@ class Transaction:
                         raise BrokerError("Kafka is away") from error
                     if now - told_to_stop > _LAST_SECONDS:
                         raise BrokerError(f"Kafka is silent: {error_of(error).str()}") from error
+
+    def _replace(self) -> None:
+        self._errors = ClientErrors()
+        self._producer = self._make(self._errors)
+
+    def _hears(self) -> bool:
+        """Whether a broker answers this producer now."""
+        try:
+            self._producer.list_topics(next(iter(self._topics), None), timeout=_ANSWER_SECONDS)
+        except KafkaException:
+            return False
+        return True
 
     def _call(self, call: Callable[[], None]) -> None:
         try:
