@@ -84,15 +84,21 @@ class NotWritable:
         return AccessError("may not") if error.code() == _REFUSED.code() else None
 
 
-def test_after_a_refused_transaction_the_next_record_finds_another_producer() -> None:
-    made: list[Refused] = []
+def _begun(*made: Refused) -> Transaction:
+    """A transaction of somebody who may not write, on these producers one after another."""
+    producers = iter(made)
 
     def make(_: ClientErrors) -> Producer:
-        made.append(Refused())
-        return cast(Producer, made[-1])
+        return cast(Producer, next(producers))
 
     transaction = Transaction(make, lambda: False, lambda: None, cast(Rights, NotWritable()))
     transaction.begin_all()
+    return transaction
+
+
+def test_after_a_refused_transaction_the_next_record_finds_another_producer() -> None:
+    made = [Refused(), Refused()]
+    transaction = _begun(*made)
     transaction.produce("windows", b"key", b"value")
     with pytest.raises(AccessError):
         transaction.commit([], None)
@@ -106,14 +112,8 @@ def test_a_coordinator_that_is_lost_to_a_producer_is_asked_by_another(
     monkeypatch: pytest.MonkeyPatch, ending: Callable[[Transaction], None]
 ) -> None:
     monkeypatch.setattr(engine_transaction, "_UNHEARD_SECONDS", 0.01)
-    made: list[Unheard] = []
-
-    def make(_: ClientErrors) -> Producer:
-        made.append(Unheard())
-        return cast(Producer, made[-1])
-
-    transaction = Transaction(make, lambda: False, lambda: None, cast(Rights, NotWritable()))
-    transaction.begin_all()
+    made = [Unheard(), Unheard()]
+    transaction = _begun(*made)
     transaction.produce("windows", b"key", b"value")
     with suppress(BrokerError):
         ending(transaction)
@@ -127,24 +127,15 @@ def test_a_coordinator_that_is_lost_to_a_producer_is_asked_by_another(
 
 def test_one_that_cannot_even_begin_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_transaction, "_UNHEARD_SECONDS", 0.01)
-    producers = iter([NeverBegun(), NeverBegun(), Refused()])
-    transaction = Transaction(
-        lambda _: cast(Producer, next(producers)),
-        lambda: False,
-        lambda: None,
-        cast(Rights, NotWritable()),
-    )
-    transaction.begin_all()
-    assert next(producers, None) is None
+    last = Refused()
+    _begun(NeverBegun(), NeverBegun(), last).produce("windows", b"key", b"value")
+    assert last.produced == 1
 
 
 def test_while_no_broker_answers_a_call_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_transaction, "_UNHEARD_SECONDS", 0.0)
     producer = Unheard(answered=False, enough=1_000)
-    transaction = Transaction(
-        lambda _: cast(Producer, producer), lambda: False, lambda: None, cast(Rights, NotWritable())
-    )
-    transaction.begin_all()
+    transaction = _begun(producer)
     transaction.produce("windows", b"key", b"value")
     with pytest.raises(AccessError):
         transaction.commit([], None)

@@ -39,6 +39,9 @@ class Codebook:
     a number, or a model's first row with it, is looked up there. Numbers have values that some
     model knows, so that nothing of a producer's is kept. Bounded: beyond so many models that the
     table would be too narrow it is given up.
+
+    _row    (E,)       a catalog's entry's row of the table; -1: none yet
+    _table  (V, M, W)  slot of a variable's number for a model; -1: not asked yet. 16 MB at most
     """
 
     def __init__(self, variables: int) -> None:

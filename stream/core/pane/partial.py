@@ -68,7 +68,8 @@ def encode_partials(partial: Partial, schema: dict[str, Any], max_bytes: int) ->
 def decode_partial(value: bytes, schema: dict[str, Any]) -> Partial:
     """Decodes one record of `partials`; takes no more than some hundred times its memory.
 
-    Raises ValueError for bytes that this release didn't write and where the parts disagree;
+    Raises ValueError for bytes that no release wrote and where the parts disagree; StateError for
+    another release's;
     of a body that was sealed and is no partial what fastavro, orjson or numpy raise.
     """
     body = io.BytesIO(unseal(value))
