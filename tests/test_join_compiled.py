@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.core.join import JoinBuffer, JoinRules, arena, chains, seen, settle
+from stream.core.join import JoinBuffer, JoinRules, arena, chains, seen, settle, wait
 from stream.core.join.compiled import compiled
 from stream.core.join.index import all_pairs
 from stream.core.join.warm import warm_up
@@ -32,7 +32,7 @@ def _loops(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 def _versions() -> dict[str, int]:
     """How many versions of each loop were compiled, one for each kind of arguments."""
-    loops = (loop for module in (arena, chains, seen, settle) for loop in _loops(module))
+    loops = (loop for module in (arena, chains, seen, settle, wait) for loop in _loops(module))
     return {name: len(loop.signatures) for name, loop in loops}
 
 

@@ -216,7 +216,7 @@ def test_records_of_another_format_are_refused() -> None:
     log = run.changelog[0]
     key = next(key for key in log if key.startswith(b"join/p/"))
     log[key] = b"\x07" + log[key][1:]
-    with pytest.raises(StateError, match="format 07, this release reads 03"):
+    with pytest.raises(StateError, match="format 07, this release reads 04"):
         run.restart()
 
 

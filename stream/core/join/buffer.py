@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from stream.core.join.archive import Archive
 from stream.core.join.book import CohortBook, ModelBook
 from stream.core.join.cohorts import CohortColumns
 from stream.core.join.columns import LabelColumns
 from stream.core.join.events import JoinEvent, Tally, count
 from stream.core.join.journal import Journal
-from stream.core.join.keep import Keeper
+from stream.core.join.keep import Keeper, Kept
 from stream.core.join.layout import PENDING, Slots
 from stream.core.join.match import match
 from stream.core.join.seen import among, firsts
@@ -81,25 +82,21 @@ class JoinBuffer:
         self._cohorts = CohortColumns(cohorts)
         self._pending = Table(PENDING, _HOUR_MS)
         self._keeper = Keeper(self._pending, self._cohorts, rules.max_pending)
-        self._waiting = WaitingRoom(rules.early_label_horizon_ms, rules.max_waiting)
+        models, early_ms = ModelBook(self._cohorts), rules.early_label_horizon_ms
+        self._archive = Archive(models, record_bytes)
+        self._waiting = WaitingRoom(early_ms, rules.max_waiting, self._archive)
         self._passed_ms: Int64s = np.zeros(0, dtype=np.int64)
         self._book = CohortBook(self._cohorts)
+        waiting = self._waiting.table
         self._journals = (
             Journal("p", self._pending, _SETTLED, "cohort", self._book, record_bytes),
-            Journal(
-                "w",
-                self._waiting.table,
-                ("matched",),
-                "model",
-                ModelBook(self._cohorts),
-                record_bytes,
-            ),
+            Journal("w", waiting, ("matched",), "model", models, record_bytes),
         )
 
     @property
     def nbytes(self) -> int:
         """The memory that is held, but for extras."""
-        return self._pending.nbytes + self._waiting.table.nbytes
+        return self._pending.nbytes + self._waiting.table.nbytes + self._archive.nbytes
 
     def name(self, model: str) -> int:
         """The number that `LabelRows.model` has for a model's name."""
@@ -111,14 +108,14 @@ class JoinBuffer:
 
     def waiting(self, task: int) -> int:
         """How many labels of a task wait."""
-        return self._waiting.table.arena.count(task)
+        return self._waiting.count(task)
 
     def drop(self, task: int) -> None:
         """Forgets all of a task."""
         self._pending.drop(task)
-        self._waiting.table.drop(task)
+        self._waiting.drop(task)
         self._book.drop(task)
-        for journal in self._journals:
+        for journal in (*self._journals, self._archive):
             journal.drop(task)
         if task < len(self._passed_ms):
             self._passed_ms[task] = _NEVER
@@ -129,14 +126,15 @@ class JoinBuffer:
         Keys begin with `join/`; a record has about `record_bytes` at most, unless one row's
         extras have more.
         """
-        records = [record for journal in self._journals for record in journal.changes(task)]
+        journals = (*self._journals, self._archive)
+        records = [record for journal in journals for record in journal.changes(task)]
         ends = self._pending.arena.buckets.get(task)
         records += self._book.changes(task, min(ends) if ends else None)
         return records
 
     def spill(self, task: int) -> Iterator[tuple[bytes, bytes | None]]:
         """Some of what `changes` would hold, where much was added; to be written before it."""
-        for journal in self._journals:
+        for journal in (*self._journals, self._archive):
             yield from journal.spill(task)
 
     def restore(
@@ -155,18 +153,21 @@ class JoinBuffer:
         for rows in waiting.restore(task, records):
             if len(rows):
                 self._waiting.seen(int(rows["order"].max()))
+        self._waiting.seen(self._archive.restore(task, records))
 
     def predictions(self, rows: PredictionRows) -> PredictionsJoined:
         """Keeps predictions, finds duplicates, joins labels that waited for them."""
         self._cohorts.refresh()
         tally = Tally()
-        numbers, slots, duplicate, unkept = self._keeper.keep(rows)
+        kept = self._keeper.keep(rows)
+        for task in kept.challenged:
+            self._waiting.challenge(task)
         outcomes = NO_OUTCOMES
-        if self._waiting.table.arena.total() and len(numbers):
-            outcomes = self._meet(rows, numbers, slots, tally)
-        count(tally, JoinEvent.DUPLICATE, rows.task[duplicate])
-        count(tally, JoinEvent.UNKEPT, rows.task[unkept])
-        return PredictionsJoined(duplicate, unkept, outcomes, tally)
+        if self._waiting.table.arena.total() and len(kept.numbers):
+            outcomes = self._meet(rows, kept, tally)
+        count(tally, JoinEvent.DUPLICATE, rows.task[kept.duplicate])
+        count(tally, JoinEvent.UNKEPT, rows.task[kept.unkept])
+        return PredictionsJoined(kept.duplicate, kept.unkept, outcomes, tally)
 
     def labels(self, rows: LabelRows) -> LabelsJoined:
         """Joins labels with the predictions that are here; they wait for those that aren't."""
@@ -196,6 +197,7 @@ class JoinBuffer:
             vain = len(slots) - int(np.count_nonzero(waiting.arena.rows["matched"][slots]))
             if vain:
                 tally[task, JoinEvent.UNMATCHED] += vain
+        self._archive.expire(task, prediction_watermark_ms)
         limit = prediction_watermark_ms - early_ms
         if label_watermark_ms is not None:
             limit = min(limit, label_watermark_ms)
@@ -211,15 +213,15 @@ class JoinBuffer:
     def _match(self, labels: LabelColumns) -> tuple[Int64s, Slots]:
         return match(self._pending, self._cohorts, self._rules.early_label_horizon_ms, labels)
 
-    def _meet(self, rows: PredictionRows, numbers: Int64s, new: Slots, tally: Tally) -> Outcomes:
+    def _meet(self, rows: PredictionRows, kept: Kept, tally: Tally) -> Outcomes:
         """Labels that waited, with those of their predictions that are new."""
         slots, labels = self._waiting.meeting(
-            rows.ids.take(numbers, axis=0), rows.task.take(numbers)
+            rows.ids.take(kept.numbers, axis=0), rows.task.take(kept.numbers)
         )
         if not len(slots):
             return NO_OUTCOMES
         who, found = self._match(labels)
-        fresh = among(found, new, len(self._pending.arena.rows))
+        fresh = among(found, kept.slots, len(self._pending.arena.rows))
         who, found = who.take(fresh), found.take(fresh)
         self._waiting.mark(slots.take(who.take(firsts(who, len(slots)))))
         return self._settle(labels, who, found, tally)

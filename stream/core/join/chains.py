@@ -18,7 +18,7 @@ from stream.core.join.compiled import compiled
 from stream.core.join.layout import EXTENT_SHIFT, Ids, Rows, Slots
 from stream.core.records import Int64s
 
-__all__ = ["NONE", "find", "hang", "hold", "keep", "match", "split", "unhang"]
+__all__ = ["NONE", "find", "hang", "keep", "match", "split", "unhang"]
 
 _Int32s = npt.NDArray[np.int32]
 
@@ -181,10 +181,12 @@ def keep(
     room: Int64s,
     fate: npt.NDArray[np.uint8],
     kept: Slots,
+    joined: npt.NDArray[np.uint8],
 ) -> None:
     """Keeps new predictions: each one's slot; `fate` is 1 of duplicates, 2 where no room is left.
 
-    `room` (T,) is how many more rows each task may keep.
+    `room` (T,) is how many more rows each task may keep; `joined` (T,) becomes 1 for each task
+    that keeps two predictions of one id.
     """
     rows, links, heads, owner = table.rows, table.links, table.heads, table.owner
     tasks, ids, cohort, times_ms, code, value = new
@@ -193,14 +195,18 @@ def keep(
     hashes, at = np.empty(_BLOCK, dtype=np.int64), np.empty(_BLOCK, dtype=np.int64)
     for head in range(0, len(ids), _BLOCK):
         for j in range(_reach(table, ids, head, hashes, at)):
-            i, hashed = head + j, hashes[j]
+            i, hashed, company = head + j, hashes[j], 0
             first, second, task = ids[i, 0], ids[i, 1], tasks[i]
             key, time_ms = keys[cohort[i]], times_ms[i]
             # Not from `at` on: rows before this one may be new in its chain.
-            here = _seek(links, heads[_cell(hashed, table.size, table.bits)], hashed)
+            here, company = (
+                _seek(links, heads[_cell(hashed, table.size, table.bits)], hashed),
+                False,
+            )
             while here != NONE:
                 row = rows[here]
                 if owner[here >> EXTENT_SHIFT] == task and _is(row, first, second):
+                    company = 1
                     until_ms = _time_of(row) + horizon_ms[row["cohort"]]
                     if keys[row["cohort"]] == key and time_ms <= until_ms:
                         break
@@ -212,6 +218,7 @@ def keep(
                 fate[i] = 2
                 continue
             room[task] -= 1
+            joined[task] |= company
             slot = free[following[groups[i]]]
             following[groups[i]] += 1
             kept[i] = slot
@@ -273,28 +280,3 @@ def match(
                 who[count], slots[count] = i, here
                 count += 1
     return len(ids), count
-
-
-@compiled
-def hold(
-    table: Chains,
-    labels: LabelColumns,
-    numbers: Int64s,
-    matched: npt.NDArray[np.bool_],
-    slots: Slots,
-    order: int,
-) -> None:
-    """Writes the labels of these numbers to slots, the first one as number `order`."""
-    rows = table.rows
-    _, ids, time_ms, watermark_ms, form, bits, model, late, offset = labels
-    for i in range(len(numbers)):
-        label = numbers[i]
-        first, second = ids[label, 0], ids[label, 1]
-        row = rows[slots[i]]
-        row["first"], row["second"] = first, second
-        row["model"], row["time"] = model[label], time_ms[label]
-        row["watermark"], row["bits"] = watermark_ms[label], bits[label]
-        row["offset"], row["order"] = offset[label], order + i
-        row["form"], row["late"] = form[label], late[label]
-        row["matched"] = matched[label]
-        _hang(table, slots[i], _hash(first, second))

@@ -1,11 +1,11 @@
 """Rows as bytes: format and kind, the length of a JSON header, the header, then the columns.
 
-Of a column whose values are all the same, named by the header, one is written.
+A column with few runs of equal values is written as its runs (`runs`); the header counts them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -16,19 +16,23 @@ import orjson
 
 from stream.core.errors import StateError
 from stream.core.join.layout import Rows
+from stream.core.join.runs import read_column, write_columns
 from stream.core.records import Int64s
 
 __all__ = [
     "Chunk",
+    "distinct",
     "holds_states",
+    "read_frame",
     "read_rows",
     "read_states",
     "rows_of_record",
+    "write_frame",
     "write_rows",
     "write_states",
 ]
 
-_FORMAT = b"\x03"
+_FORMAT = b"\x04"
 _ROWS, _STATES = b"r", b"s"
 
 Extras = list[bytes | None] | None
@@ -63,14 +67,14 @@ def write_rows(
     start = 0
     for stop in cuts:
         rows = chunk.rows[start:stop]
-        numbers, index = _distinct(rows[named])
+        numbers, index = distinct(rows[named])
         written = {name: rows[name] for name in _written(rows.dtype)}
-        same, columns = _told_once({**written, named: index})
+        runs, columns = write_columns(list({**written, named: index}.values()))
         header = {
             "start": chunk.start + start,
             "level": chunk.level,
             "rows": stop - start,
-            "same": same,
+            "runs": runs,
             "names": texts(numbers.tolist()),
             "extras": chunk.extras is not None,
         }
@@ -78,7 +82,7 @@ def write_rows(
             extras = chunk.extras[start:stop]
             lengths = [-1 if extra is None else len(extra) for extra in extras]
             columns += [_bytes(np.array(lengths, dtype="<i4")), *(e for e in extras if e)]
-        records.append((stop - start, _frame(_ROWS, header, columns)))
+        records.append((stop - start, write_frame(_ROWS, header, columns)))
         start = stop
     return records
 
@@ -97,9 +101,9 @@ def read_rows(
     value: bytes, layout: np.dtype[Any], named: str, numbers: Callable[[Sequence[str]], list[int]]
 ) -> Chunk:
     """Reads one record of `write_rows`; StateError for what it isn't."""
-    header, at = _header(value)
+    header, at = read_frame(value)
     rows = np.zeros(header["rows"], dtype=layout)
-    at = _fill(rows, value, at, _written(layout), header["same"])
+    at = _fill(rows, value, at, _written(layout), header["runs"])
     if len(rows):
         rows[named] = np.array(numbers(header["names"]), dtype=np.int32).take(rows[named])
     extras: Extras = None
@@ -121,9 +125,9 @@ def write_states(
         part = slice(start, start + most)
         ends, which = np.unique(ends_ms[part], return_inverse=True)
         places = [_bytes(which.astype("<i4")), _bytes(ordinals[part].astype("<u4"))]
-        same, columns = _told_once({name: rows[part][name] for name in fields})
-        header = {"rows": len(ordinals[part]), "same": same, "ends": ends.tolist()}
-        records.append(_frame(_STATES, header, [*places, *columns]))
+        runs, columns = write_columns([rows[part][name] for name in fields])
+        header = {"rows": len(ordinals[part]), "runs": runs, "ends": ends.tolist()}
+        records.append(write_frame(_STATES, header, [*places, *columns]))
     return records
 
 
@@ -131,12 +135,12 @@ def read_states(
     value: bytes, layout: np.dtype[Any], fields: Sequence[str]
 ) -> tuple[Int64s, Int64s, Rows]:
     """Reads one record of `write_states`: ends, ordinals, rows with these fields alone."""
-    header, at = _header(value)
+    header, at = read_frame(value)
     count = header["rows"]
     which = np.frombuffer(value, "<i4", count, at)
     ordinals = np.frombuffer(value, "<u4", count, at + 4 * count).astype(np.int64)
     rows = np.zeros(count, dtype=layout)
-    _fill(rows, value, at + 8 * count, fields, header["same"])
+    _fill(rows, value, at + 8 * count, fields, header["runs"])
     return np.array(header["ends"], dtype=np.int64).take(which), ordinals, rows
 
 
@@ -144,7 +148,7 @@ def _written(layout: np.dtype[Any]) -> list[str]:
     return list(layout.names or ())
 
 
-def _distinct(
+def distinct(
     numbers: npt.NDArray[np.int32],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """The numbers there are, ascending, and each one's place among them; small, from -1 on."""
@@ -163,21 +167,6 @@ def _bytes(column: npt.NDArray[Any]) -> memoryview:
     return np.ascontiguousarray(column).data
 
 
-def _told_once(
-    columns: Mapping[str, npt.NDArray[Any]],
-) -> tuple[list[str], list[bytes | memoryview]]:
-    """The names of columns with one value alone; all columns' bytes, of those the one value's."""
-    same = [name for name, column in columns.items() if _constant(column)]
-    told = {name: column[:1] if name in same else column for name, column in columns.items()}
-    return same, [_bytes(column) for column in told.values()]
-
-
-def _constant(column: npt.NDArray[Any]) -> bool:
-    """Whether all values have the same bits: 0.0 and -0.0 differ, NaN may be the same."""
-    bits = column.view(f"u{column.itemsize}")
-    return bool((bits == bits[0]).all())
-
-
 def _cuts(sizes: Sequence[int], at_most: int) -> list[int]:
     """Where to cut, so that pieces have at most so many bytes, or one row."""
     cuts, held = [], 0
@@ -189,12 +178,16 @@ def _cuts(sizes: Sequence[int], at_most: int) -> list[int]:
     return [*cuts, len(sizes)] if len(sizes) else []
 
 
-def _frame(kind: bytes, header: dict[str, Any], columns: Sequence[bytes | memoryview]) -> bytes:
+def write_frame(
+    kind: bytes, header: dict[str, Any], columns: Sequence[bytes | memoryview]
+) -> bytes:
+    """A record of this kind: its header, then the columns' bytes."""
     text = orjson.dumps(header)
     return b"".join([_FORMAT, kind, len(text).to_bytes(4, "little"), text, *columns])
 
 
-def _header(value: bytes) -> tuple[dict[str, Any], int]:
+def read_frame(value: bytes) -> tuple[dict[str, Any], int]:
+    """A record's header, and where the columns' bytes begin; StateError for another format."""
     if value[:1] != _FORMAT:
         raise StateError(
             f"the join's state has the format {value[:1].hex() or 'none'}, this release reads "
@@ -205,10 +198,8 @@ def _header(value: bytes) -> tuple[dict[str, Any], int]:
     return header, at
 
 
-def _fill(rows: Rows, value: bytes, at: int, names: Sequence[str], same: Collection[str]) -> int:
+def _fill(rows: Rows, value: bytes, at: int, names: Sequence[str], runs: Sequence[int]) -> int:
     """Sets the fields from columns that start at a byte; where they end."""
-    for name in names:
-        items = 1 if name in same else len(rows)
-        rows[name] = np.frombuffer(value, rows.dtype[name], items, at)
-        at += items * rows.dtype[name].itemsize
+    for name, count in zip(names, runs, strict=True):
+        rows[name], at = read_column(value, at, rows.dtype[name], len(rows), count)
     return at

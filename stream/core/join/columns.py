@@ -99,6 +99,11 @@ class LabelColumns(NamedTuple):
             _column(rows.offset, np.int64),
         )
 
+    def take(self, numbers: Int64s) -> LabelColumns:
+        """The columns of the rows of these numbers."""
+        taken: list[Any] = [column.take(numbers, axis=0) for column in self]
+        return LabelColumns(*taken)
+
 
 class Spare(NamedTuple):
     """Slots kept free for n rows (`arena.Places`): each row's group, and a group's next slot."""

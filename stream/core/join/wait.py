@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.join.chains import hold
+from stream.core.join.archive import Archive, Archived
 from stream.core.join.columns import LabelColumns
-from stream.core.join.layout import WAITING, Ids, Slots
+from stream.core.join.compiled import compiled
+from stream.core.join.layout import WAITING, Ids, Rows, Slots
 from stream.core.join.room import beyond
 from stream.core.join.seen import firsts
 from stream.core.join.table import Table
@@ -20,31 +21,69 @@ _WIDTH_MS = 60_000
 
 
 class WaitingRoom:
-    """Labels that wait for predictions until `early_ms` after them, at most `limit` of a task."""
+    """Labels that wait for predictions until `early_ms` after them, at most `limit` of a task.
 
-    def __init__(self, early_ms: int, limit: int) -> None:
+    table    by id: those that have matched nothing yet, or whose task has challengers
+    archive  all others
+    """
+
+    def __init__(self, early_ms: int, limit: int, archive: Archive) -> None:
         self.table = Table(WAITING, _WIDTH_MS)
+        self.archive = archive
         self._early_ms = early_ms
         self._limit = limit
         self._order = 0
+        self._challenged: set[int] = set()
 
     def seen(self, order: int) -> None:
         """Labels that come from now on come after the one of this order."""
         self._order = max(self._order, order + 1)
 
+    def count(self, task: int) -> int:
+        """How many labels of a task wait."""
+        return self.table.arena.count(task) + self.archive.count(task)
+
+    def drop(self, task: int) -> None:
+        """Forgets all of a task in the table."""
+        self.table.drop(task)
+        self._challenged.discard(task)
+
     def add(self, labels: LabelColumns, numbers: Int64s, matched: _Mask) -> Int64s:
         """Lets the labels of these numbers wait; the numbers of those that were refused."""
-        task = labels.task.take(numbers)
-        over = beyond(self.table.arena, self._limit, task)
+        over = beyond(self.count, self._limit, labels.task.take(numbers))
         refused = numbers.take(over)
         if len(over):
-            numbers, task = np.delete(numbers, over), np.delete(task, over)
-        arena, index = self.table.arena, self.table.index
-        places = arena.reserve(task, labels.time_ms.take(numbers) + self._early_ms)
-        index.make_room()
-        hold(index.chains, labels, numbers, matched, places.taken(), self._order)
-        self._order += len(numbers)
+            numbers = np.delete(numbers, over)
+        order = self._order + np.arange(len(matched))
+        self._order += len(matched)
+        apart = matched.take(numbers)
+        if self._challenged:
+            apart &= np.isin(labels.task.take(numbers), list(self._challenged), invert=True)
+        if len(numbers) == len(matched) and apart.all():
+            self.archive.add(Archived(labels, order), labels.time_ms + self._early_ms)
+            return refused
+        others = numbers[apart]
+        taken = labels.take(others)
+        self.archive.add(Archived(taken, order.take(others)), taken.time_ms + self._early_ms)
+        self._hold(labels, numbers[~apart], matched, order)
         return refused
+
+    def challenge(self, task: int) -> None:
+        """From now on every label of the task is looked up by id, those in the archive too."""
+        if task in self._challenged:
+            return
+        self._challenged.add(task)
+        found = self.archive.open(task)
+        if found is not None:
+            every = np.arange(len(found.order))
+            self._hold(found.labels, every, np.ones(len(every), dtype=np.bool_), found.order)
+
+    def _hold(self, labels: LabelColumns, numbers: Int64s, matched: _Mask, order: Int64s) -> None:
+        """Puts the labels of these numbers into the table."""
+        arena, until_ms = self.table.arena, labels.time_ms.take(numbers) + self._early_ms
+        slots = arena.reserve(labels.task.take(numbers), until_ms).taken()
+        _write(arena.rows, labels, numbers, matched, slots, order)
+        self.table.index.add(slots)
 
     def meeting(self, ids: Ids, task: npt.NDArray[np.int32]) -> tuple[Slots, LabelColumns]:
         """The labels that wait for these ids, and their slots; a task's in the order they came."""
@@ -72,3 +111,20 @@ class WaitingRoom:
         """These have matched something."""
         self.table.arena.rows["matched"][slots] = 1
         self.table.touch(slots)
+
+
+@compiled
+def _write(
+    rows: Rows, labels: LabelColumns, numbers: Int64s, matched: _Mask, slots: Slots, order: Int64s
+) -> None:
+    """Writes the labels of these numbers to slots."""
+    _, ids, time_ms, watermark_ms, form, bits, model, late, offset = labels
+    for i in range(len(numbers)):
+        label = numbers[i]
+        row = rows[slots[i]]
+        row["first"], row["second"] = ids[label, 0], ids[label, 1]
+        row["model"], row["time"] = model[label], time_ms[label]
+        row["watermark"], row["bits"] = watermark_ms[label], bits[label]
+        row["offset"], row["order"] = offset[label], order[label]
+        row["form"], row["late"] = form[label], late[label]
+        row["matched"] = matched[label]

@@ -1,0 +1,63 @@
+"""Columns as bytes: of one with few runs of equal values, the values and the runs' lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.core.records import Int64s
+
+__all__ = ["read_column", "write_columns"]
+
+_LENGTH = np.dtype("<u4")
+_SHORTEST = 4  # mean length of the runs of a column that is written as runs
+_LOOK = 64  # values that say whether it is worth while to look for runs
+
+
+def write_columns(
+    columns: Sequence[npt.NDArray[Any]],
+) -> tuple[list[int], list[bytes | memoryview]]:
+    """The number of runs of each column, 0 of one that is written as it is; all columns' bytes.
+
+    Columns (n,) have at least one value. Equal are values with the same bits: 0.0 and -0.0
+    differ, NaN may be the same.
+    """
+    counts: list[int] = []
+    parts: list[bytes | memoryview] = []
+    for column in columns:
+        starts = _starts(column.view(f"u{column.itemsize}"))
+        counts.append(0 if starts is None else len(starts))
+        if starts is None:
+            parts.append(np.ascontiguousarray(column).data)
+        else:
+            lengths = np.diff(starts, append=len(column)).astype(_LENGTH)
+            parts += [np.ascontiguousarray(column.take(starts)).data, lengths.data]
+    return counts, parts
+
+
+def read_column(
+    value: bytes, at: int, dtype: np.dtype[Any], rows: int, runs: int
+) -> tuple[npt.NDArray[Any], int]:
+    """The column (rows,) whose bytes start at a byte; where they end."""
+    column = np.frombuffer(value, dtype, runs or rows, at)
+    at += column.nbytes
+    if not runs:
+        return column, at
+    return np.repeat(column, np.frombuffer(value, _LENGTH, runs, at)), at + runs * _LENGTH.itemsize
+
+
+def _starts(bits: npt.NDArray[Any]) -> Int64s | None:
+    """Where the runs start; None where there are too many."""
+    if _changes(bits[:_LOOK]) * _SHORTEST > _LOOK:
+        return None
+    changed = np.flatnonzero(bits[1:] != bits[:-1])
+    if (len(changed) + 1) * _SHORTEST > len(bits) and len(changed):
+        return None
+    return np.concatenate([np.zeros(1, dtype=np.int64), changed + 1])
+
+
+def _changes(bits: npt.NDArray[Any]) -> int:
+    return int(np.count_nonzero(bits[1:] != bits[:-1]))
