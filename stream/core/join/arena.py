@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from stream.core.join.compiled import compiled
 from stream.core.join.layout import EXTENT_SHIFT, Rows, Slots
+from stream.core.join.seen import known
 from stream.core.records import Int64s
 
 __all__ = ["NOBODY", "Arena", "Bucket", "Places"]
@@ -178,6 +179,10 @@ class Arena:
         """The slots of a bucket's rows by ordinal."""
         extents = np.asarray(bucket.extents, dtype=np.int64)
         return (extents.take(ordinals >> EXTENT_SHIFT) << EXTENT_SHIFT) | (ordinals & _MASK)
+
+    def known(self, slots: Slots) -> Slots:
+        """Those of the slots whose rows somebody has been told of."""
+        return known(slots, self.told)
 
     def told_of(self, task: int, slots: Slots) -> Slots:
         """Those of the slots, each once, whose rows are the task's and have been told of."""

@@ -61,7 +61,6 @@ class _Task:
     states: list[tuple[bytes, Slots]] = field(default_factory=list)
     next: int = 0
     looked: int = 0  # rows that there were when spilling was last thought of
-    touched: list[Slots] = field(default_factory=list)  # written rows that were written to since
 
 
 class Journal:
@@ -114,14 +113,10 @@ class Journal:
         if rows - told.looked < 2 * self._most:
             return
         told.looked = rows
-        touched = False
         for bucket in arena.buckets.get(task, {}).values():
             written = told.buckets.setdefault(bucket.end_ms, _Written())
             count = (bucket.rows - written.rows) // self._most - 1
             if count > 0 and sum(part.level == 0 for part in written.parts) < _CROWDED:
-                if not touched:  # what was touched and is yet to be written is written as it is
-                    told.touched.append(self._table.taken(task))
-                    touched = True
                 stop = written.rows + count * self._most
                 yield from self._write(bucket, written, written.rows, stop, level=0)
 
@@ -150,10 +145,6 @@ class Journal:
     def _states(self, told: _Task, task: int) -> Iterator[_Record]:
         """What became of rows that are written already."""
         slots = self._table.taken(task)
-        if told.touched:
-            slots = np.concatenate([slots, *told.touched])
-            slots = self._table.arena.told_of(task, slots)
-            told.touched.clear()
         told.looked = self._table.arena.count(task)
         held = len(slots) + sum(len(part) for _, part in told.states)
         if len(told.states) < _CROWDED and held <= _MANY:

@@ -20,7 +20,7 @@ _NO_SLOTS: Slots = np.zeros(0, dtype=np.int64)
 class Table:
     """Keeps rows until their buckets end; buckets are `width_ms` long and end at multiples of it.
 
-    What was written to after it was put in is told to `touch`, for `taken` to give.
+    What was written to after somebody had been told of it goes to `touch`, for `taken` to give.
     """
 
     def __init__(self, layout: np.dtype[Any], width_ms: int) -> None:
@@ -42,9 +42,10 @@ class Table:
         self.arena.rows.view(whole)[slots] = rows.view(whole)
 
     def touch(self, slots: Slots) -> None:
-        """Remembers that rows were written to."""
-        if len(slots):
-            self._touched.append(slots)
+        """Remembers that rows were written to; one yet to be told of is told of as it is then."""
+        known = self.arena.known(slots)
+        if len(known):
+            self._touched.append(known)
 
     def taken(self, task: int) -> Slots:
         """The slots of a task's rows that were written to since the last call."""
