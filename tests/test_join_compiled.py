@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -40,7 +41,8 @@ def test_after_warming_up_nothing_is_left_to_compile_whatever_the_columns_are_li
     warm_up()
     before = _versions()
     assert sum(before.values()) >= 10
-    join = JoinBuffer(JoinRules(1, 10, _ROWS, _ROWS), [Cohort(ModelKey("a", "1"), SPEC)])
+    cohorts = [Cohort(ModelKey("a", "1"), SPEC)]
+    join = JoinBuffer(JoinRules(1, 10, 2 * _ROWS, 3 * _ROWS), cohorts)
     ids = np.frombuffer(bytes(np.arange(2 * _ROWS)), dtype=np.uint64).reshape(_ROWS, 2)
     assert not ids.flags.writeable
     zeros = np.zeros(2 * _ROWS, dtype=np.int32)[::2]  # not in one piece
@@ -61,6 +63,11 @@ def test_after_warming_up_nothing_is_left_to_compile_whatever_the_columns_are_li
     assert len(join.predictions(rows).outcomes) == _ROWS
     assert join.predictions(rows).duplicate.all()
     join.changes(0)
+    join.labels(labels)
+    join.changes(0)
+    cohorts.append(Cohort(ModelKey("b", "1"), SPEC))
+    challengers = replace(rows, cohort=zeros + np.int32(1))
+    assert len(join.predictions(challengers).outcomes) == _ROWS
     join.labels(labels)
     join.changes(0)
     join.advance(0, 1 << 40, 1 << 40)

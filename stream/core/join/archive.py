@@ -8,7 +8,7 @@ model has challengers none ever does, so these labels are kept in the least room
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,18 +137,15 @@ class Archive:
         """The records to be written, None removes one."""
         yield from ((key, None) for key in self._gone.pop(task, ()))
         for end_ms, minute in self._tasks.get(task, {}).items():
-            yield from self._write(end_ms, minute, 0)
-            small = [record for record in minute.written if 2 * record.rows < self._most]
-            if len(small) > _MANY:
-                merged = _joined([self._read(record.value) for record in small])
-                yield from ((record.key, None) for record in small)
-                minute.written = [r for r in minute.written if 2 * r.rows >= self._most]
-                yield from self._put(end_ms, minute, merged)
+            if minute.fresh:
+                small = [record for record in minute.written if 2 * record.rows < self._most]
+                yield from self._write(end_ms, minute, small if len(small) >= _MANY else [])
 
     def spill(self, task: int) -> Iterator[_Record]:
         """Records of many labels, ahead of `changes`."""
         for end_ms, minute in self._tasks.get(task, {}).items():
-            yield from self._write(end_ms, minute, self._most)
+            if minute.fresh >= self._most:
+                yield from self._write(end_ms, minute, [])
 
     def restore(self, task: int, records: Mapping[bytes, bytes]) -> int:
         """Takes a task's live records; the last label's place among all that came, or -1."""
@@ -165,11 +162,17 @@ class Archive:
             last = max(last, header["last"])
         return last
 
-    def _write(self, end_ms: int, minute: _Minute, least: int) -> Iterator[_Record]:
-        """Writes what is new of a minute, where there are so many labels of it."""
-        if minute.fresh and minute.fresh >= least:
-            new, minute.new, minute.fresh = minute.new, [], 0
-            yield from self._put(end_ms, minute, _joined([_part(*part) for part in new]))
+    def _write(
+        self, end_ms: int, minute: _Minute, replaced: Sequence[_Written]
+    ) -> Iterator[_Record]:
+        """Writes what is new of a minute, and again what some records hold, in their place."""
+        gone = {record.key for record in replaced}
+        yield from ((key, None) for key in sorted(gone))
+        new = [_part(*part) for part in minute.new]
+        joined = _joined([*(self._read(record.value) for record in replaced), *new])
+        minute.written = [record for record in minute.written if record.key not in gone]
+        minute.new, minute.fresh = [], 0
+        yield from self._put(end_ms, minute, joined)
 
     def _put(self, end_ms: int, minute: _Minute, columns: _Columns) -> Iterator[_Record]:
         count = len(columns[_ORDER])

@@ -29,7 +29,7 @@ def warm_up() -> None:
     join.predictions(_predictions())
     state = dict(join.changes(0))
     restored.restore(0, {key: value or b"" for key, value in state.items()}, cohorts.index)
-    restored.labels(_labels())
+    restored.labels(_labels(bits=1))
     restored.changes(0)
     restored.advance(0, 1 << 40, 1 << 40)
 
@@ -45,14 +45,14 @@ def _predictions() -> PredictionRows:
     )
 
 
-def _labels() -> LabelRows:
+def _labels(bits: int = 0) -> LabelRows:
     return LabelRows(
         task=np.zeros(_ROWS, dtype=np.int32),
         ids=np.arange(2 * _ROWS, dtype=np.uint64).reshape(_ROWS, 2),
         time_ms=np.zeros(_ROWS, dtype=np.int64),
         watermark_ms=np.zeros(_ROWS, dtype=np.int64),
         form=np.full(_ROWS, Form.NUMBER, dtype=np.uint8),
-        bits=np.zeros(_ROWS, dtype=np.uint64),
+        bits=np.full(_ROWS, bits, dtype=np.uint64),
         model=np.full(_ROWS, -1, dtype=np.int32),
         late=np.zeros(_ROWS, dtype=np.bool_),
         offset=np.arange(_ROWS),
