@@ -1,7 +1,8 @@
 """Predictions with one label each: labels come a little later and in another order.
 
-Labels of a block of predictions are shuffled and follow it, so that a worker that reads both
-topics at the same pace finds about a second of event time between a prediction and its label.
+Labels of a block of predictions are shuffled and follow it (`load.Feed` delivers the block
+before them), so that a worker that reads both topics at the same pace finds up to a second of
+event time between a prediction and its label.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from benchmarks.workload import (
 __all__ = ["arrow_labelled", "json_labelled"]
 
 _BLOCK = 100_000  # JSON rows whose labels are shuffled together
-_TURNS = 4  # Arrow batches of a partition whose labels are shuffled together
+_TURNS = 4  # Arrow batches of each partition whose labels are shuffled together
 
 
 def json_labelled(pool: Pool, count: int, begin_ms: int) -> Iterator[tuple[str, bytes, bytes]]:
@@ -56,23 +57,27 @@ def arrow_labelled(
 ) -> Iterator[tuple[str, int, bytes]]:
     """(topic, partition, value) of so many batches of predictions, and as many of labels."""
     rng = np.random.default_rng(13)
-    waiting: list[list[tuple[bytes, int]]] = [[] for _ in range(partitions)]
-    for record in range(records):
-        partition, turn = record % partitions, record // partitions
-        row_ids = rng.bytes(16 * ARROW_ROWS)
-        moment = arrow_moment_ms(turn, begin_ms)
-        yield "predictions", partition, arrow_value(pool, record, moment, row_ids)
-        waiting[partition].append((row_ids, record))
-        if len(waiting[partition]) == _TURNS or record + partitions >= records:
-            for value in _label_batches(pool, waiting[partition], moment, rng):
+    block = _TURNS * partitions
+    for first in range(0, records, block):
+        known: list[list[tuple[bytes, int]]] = [[] for _ in range(partitions)]
+        moment = begin_ms
+        for record in range(first, min(first + block, records)):
+            partition, turn = record % partitions, record // partitions
+            row_ids = rng.bytes(16 * ARROW_ROWS)
+            moment = arrow_moment_ms(turn, begin_ms)
+            yield "predictions", partition, arrow_value(pool, record, moment, row_ids)
+            known[partition].append((row_ids, record))
+        for partition, batches in enumerate(known):
+            for value in _label_batches(pool, batches, moment, rng):
                 yield "labels", partition, value
-            waiting[partition] = []
 
 
 def _label_batches(
     pool: Pool, batches: list[tuple[bytes, int]], moment: int, rng: np.random.Generator
 ) -> Iterator[bytes]:
     """As many batches of labels as there were of predictions, their rows shuffled."""
+    if not batches:
+        return
     row_ids = np.frombuffer(b"".join(found for found, _ in batches), dtype="V16")
     label = np.concatenate([pool.label[arrow_rows(record)] for _, record in batches])
     order = rng.permutation(len(row_ids))

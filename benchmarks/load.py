@@ -29,10 +29,15 @@ _AVRO = [("content-type", b"application/avro"), ("schema", b"prediction")]
 
 
 class Feed:
-    """A producer that is kept busy but never over its queue."""
+    """A producer that is kept busy but never over its queue.
+
+    Records of one topic are delivered before those of another that follow: small labels would
+    overtake the predictions that they are of.
+    """
 
     def __init__(self, bootstrap: str, prefix: str) -> None:
         self._prefix = prefix
+        self._topic = ""
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -67,6 +72,9 @@ class Feed:
             pass
 
     def _send(self, topic: str, value: bytes, **where: object) -> None:
+        if topic != self._topic:
+            self.finish()
+            self._topic = topic
         while True:
             try:
                 self._producer.produce(self._prefix + topic, value, **where)  # type: ignore[arg-type]  # one of two keywords
