@@ -149,10 +149,8 @@ class JoinBuffer:
         self._book.restore(task, records, intern)
         self._cohorts.refresh()
         pending, waiting = self._journals
-        pending.restore(task, records)
-        for rows in waiting.restore(task, records):
-            if len(rows):
-                self._waiting.seen(int(rows["order"].max()))
+        self._pending.index.add(pending.restore(task, records))
+        self._waiting.restore(waiting.restore(task, records))
         self._waiting.seen(self._archive.restore(task, records))
 
     def predictions(self, rows: PredictionRows) -> PredictionsJoined:
@@ -163,7 +161,7 @@ class JoinBuffer:
         for task in kept.challenged:
             self._waiting.challenge(task)
         outcomes = NO_OUTCOMES
-        if self._waiting.table.arena.total() and len(kept.numbers):
+        if self._waiting.table.index.count and len(kept.numbers):
             outcomes = self._meet(rows, kept, tally)
         count(tally, JoinEvent.DUPLICATE, rows.task[kept.duplicate])
         count(tally, JoinEvent.UNKEPT, rows.task[kept.unkept])

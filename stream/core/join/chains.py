@@ -106,22 +106,25 @@ def hang(table: Chains, slots: Slots) -> None:
 
 
 @compiled
-def unhang(table: Chains, slots: Slots) -> None:
-    """Takes out rows that stand at these slots."""
-    links, heads = table.links, table.heads
+def unhang(table: Chains, slots: Slots) -> int:
+    """Takes out those of the rows at these slots that hang; how many did."""
+    links, heads, count = table.links, table.heads, 0
     for slot in slots:
         link = links[slot]
         cell = _cell(link["hash"], table.size, table.bits)
         here = heads[cell]
         if here == slot:
             heads[cell] = link["next"]
+            count += 1
             continue
         while here != NONE:
             following = links[here]["next"]
             if following == slot:
                 links[here]["next"] = link["next"]
+                count += 1
                 break
             here = following
+    return count
 
 
 @compiled

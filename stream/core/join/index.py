@@ -25,7 +25,10 @@ _SMALL = 1 << 20  # cells: up to so many it grows by a half, beyond by a sixteen
 
 
 class Index:
-    """The rows of an arena by id. Rows of one id are found in no particular order."""
+    """Rows of an arena by id. Rows of one id are found in no particular order.
+
+    `count` is how many are in it.
+    """
 
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
@@ -33,6 +36,7 @@ class Index:
         self._heads = np.full(1 << _FIRST_BITS, NONE, dtype=np.uint32)
         self._bits = _FIRST_BITS
         self._size = 1 << _FIRST_BITS
+        self.count = 0
 
     @property
     def nbytes(self) -> int:
@@ -56,10 +60,11 @@ class Index:
         """Takes in rows that the arena holds and the index doesn't yet."""
         self.make_room()
         hang(self.chains, slots)
+        self.count += len(slots)
 
     def remove(self, slots: Slots) -> None:
-        """Takes out rows, before their slots are used again."""
-        unhang(self.chains, slots)
+        """Takes out rows, those that are in it, before their slots are used again."""
+        self.count -= unhang(self.chains, slots)
 
     def make_room(self) -> None:
         """Links for all slots, and cells enough: three for four rows."""

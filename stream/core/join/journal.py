@@ -26,7 +26,7 @@ from stream.core.join.chunk import (
     write_rows,
     write_states,
 )
-from stream.core.join.layout import Rows, Slots
+from stream.core.join.layout import Slots
 from stream.core.join.table import Table
 
 __all__ = ["Journal"]
@@ -120,8 +120,8 @@ class Journal:
                 stop = written.rows + count * self._most
                 yield from self._write(bucket, written, written.rows, stop, level=0)
 
-    def restore(self, task: int, records: Mapping[bytes, bytes]) -> list[Rows]:
-        """Puts a task's live records into the table; returns the rows."""
+    def restore(self, task: int, records: Mapping[bytes, bytes]) -> Slots:
+        """Puts a task's live records into the table, not into its index; the rows' slots."""
         told = self._tasks[task] = _Task()
         mine = (key for key in records if key.startswith(self._prefix))
         found: dict[bytes, list[tuple[int, bytes]]] = {}
@@ -135,12 +135,7 @@ class Journal:
         for number, key in later:
             told.states.append((key, self._apply(task, records[key])))
             told.next = number + 1
-        rows = []
-        for bucket in arena.buckets.get(task, {}).values():
-            slots = arena.slots_of(bucket)
-            rows.append(arena.take(slots))
-            self._table.index.add(slots)
-        return rows
+        return self._table.slots_of(task)
 
     def _states(self, told: _Task, task: int) -> Iterator[_Record]:
         """What became of rows that are written already."""

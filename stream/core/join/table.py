@@ -36,6 +36,11 @@ class Table:
         """What the table holds, used or not."""
         return self.arena.nbytes + self.index.nbytes
 
+    def slots_of(self, task: int) -> Slots:
+        """The slots of all rows of a task."""
+        buckets = self.arena.buckets.get(task, {}).values()
+        return np.concatenate([_NO_SLOTS, *(self.arena.slots_of(bucket) for bucket in buckets)])
+
     def write(self, slots: Slots, rows: Rows) -> None:
         """Puts rows at slots; the index is none the wiser."""
         whole = f"V{rows.dtype.itemsize}"  # rows as blocks are copied faster than as fields

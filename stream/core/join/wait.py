@@ -8,7 +8,7 @@ import numpy.typing as npt
 from stream.core.join.archive import Archive, Archived
 from stream.core.join.columns import LabelColumns
 from stream.core.join.compiled import compiled
-from stream.core.join.layout import WAITING, Ids, Rows, Slots
+from stream.core.join.layout import EXTENT_SHIFT, WAITING, Ids, Rows, Slots
 from stream.core.join.room import beyond
 from stream.core.join.seen import firsts
 from stream.core.join.table import Table
@@ -23,8 +23,11 @@ _WIDTH_MS = 60_000
 class WaitingRoom:
     """Labels that wait for predictions until `early_ms` after them, at most `limit` of a task.
 
-    table    by id: those that have matched nothing yet, or whose task has challengers
+    table    those that had matched nothing when they came, or whose task has challengers
     archive  all others
+
+    By their ids are found those of the table that have matched nothing yet; of a task that has
+    challengers, all.
     """
 
     def __init__(self, early_ms: int, limit: int, archive: Archive) -> None:
@@ -38,6 +41,13 @@ class WaitingRoom:
     def seen(self, order: int) -> None:
         """Labels that come from now on come after the one of this order."""
         self._order = max(self._order, order + 1)
+
+    def restore(self, slots: Slots) -> None:
+        """Rows of a task without known challengers stand at these slots of the table."""
+        if len(slots):
+            rows = self.table.arena.take(slots)
+            self.seen(int(rows["order"].max()))
+            self.table.index.add(slots[rows["matched"] == 0])
 
     def count(self, task: int) -> int:
         """How many labels of a task wait."""
@@ -58,7 +68,7 @@ class WaitingRoom:
         self._order += len(matched)
         apart = matched.take(numbers)
         if self._challenged:
-            apart &= np.isin(labels.task.take(numbers), list(self._challenged), invert=True)
+            apart &= self._asleep(labels.task.take(numbers))
         if len(numbers) == len(matched) and apart.all():
             self.archive.add(Archived(labels, order), labels.time_ms + self._early_ms)
             return refused
@@ -73,6 +83,8 @@ class WaitingRoom:
         if task in self._challenged:
             return
         self._challenged.add(task)
+        slots = self.table.slots_of(task)
+        self.table.index.add(slots[self.table.arena.rows["matched"][slots] != 0])
         found = self.archive.open(task)
         if found is not None:
             every = np.arange(len(found.order))
@@ -109,8 +121,16 @@ class WaitingRoom:
 
     def mark(self, slots: Slots) -> None:
         """These have matched something."""
-        self.table.arena.rows["matched"][slots] = 1
+        arena = self.table.arena
+        arena.rows["matched"][slots] = 1
         self.table.touch(slots)
+        if self._challenged:
+            slots = slots[self._asleep(arena.owner.take(slots >> EXTENT_SHIFT))]
+        self.table.index.remove(slots)
+
+    def _asleep(self, task: npt.NDArray[np.int32]) -> _Mask:
+        """Whether a label that has matched, of each task (n,), is not to be found any more."""
+        return np.isin(task, list(self._challenged), invert=True)
 
 
 @compiled
