@@ -37,13 +37,13 @@ def test_a_record_with_unreadable_headers_is_read_without_any(kafka: Kafka, uniq
     create_topic(kafka.bootstrap_servers, topic)
     _put_odd(kafka, topic)
     intake = Intake(["predictions"], unique, 1, {})
-    intake.positions[:] = 0
+    intake.begin({Source("predictions", 0): 0}, {})
     settings = {"bootstrap.servers": kafka.bootstrap_servers, "group.id": f"{unique}group"}
     consumer = Consumer(settings)
     try:
         consumer.assign([TopicPartition(topic, 0, 0)])
         messages = consumer.consume(5, 30)
-        slice_ = intake.slice(messages, _fail)
+        slice_ = intake.slice(messages, _fail, 5)
     finally:
         consumer.close()
     assert slice_.sources == (Source("predictions", 0),)

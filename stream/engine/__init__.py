@@ -1,6 +1,15 @@
 """The transactional runner: drives an agent on Kafka, exactly once."""
 
-from stream.engine.agent import Agent, Broadcast, Change, Commit, Pausing, Spilling, Working
+from stream.engine.agent import (
+    Agent,
+    Broadcast,
+    Change,
+    Commit,
+    Following,
+    Pausing,
+    Spilling,
+    Working,
+)
 from stream.engine.observer import EngineObserver, SilentObserver
 from stream.engine.runner import Runner
 from stream.engine.settings import EngineSettings
@@ -12,6 +21,7 @@ __all__ = [
     "Commit",
     "EngineObserver",
     "EngineSettings",
+    "Following",
     "Pausing",
     "Runner",
     "SilentObserver",

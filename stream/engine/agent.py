@@ -14,7 +14,16 @@ from typing import Protocol, runtime_checkable
 
 from stream.core.records import Output, Slice, Source
 
-__all__ = ["Agent", "Broadcast", "Change", "Commit", "Pausing", "Spilling", "Working"]
+__all__ = [
+    "Agent",
+    "Broadcast",
+    "Change",
+    "Commit",
+    "Following",
+    "Pausing",
+    "Spilling",
+    "Working",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +142,18 @@ class Pausing(Protocol):
         """The sources not to be read now; asked after each slice and, at the latest, each second.
 
         A paused source keeps its position; it is read on when it is no longer named.
+        """
+
+
+@runtime_checkable
+class Following(Protocol):
+    """What an agent has besides, if it is cheaper to read one of its topics behind another."""
+
+    @property
+    def follows(self) -> Mapping[str, str]:
+        """Which input follows which: a backlog of both comes as it was appended, task by task.
+
+        So a record of `labels`, say, is stepped with or after the predictions appended before
+        it. It isn't promised: where the other topic gives nothing, there is no waiting for it.
+        A topic that is followed may not follow one itself.
         """

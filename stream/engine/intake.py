@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +10,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from stream.adapters.kafka.codes import END
 from stream.adapters.kafka.headers import headers_each
-from stream.core.records import Int64s, Slice, Source
+from stream.core.records import Slice, Source
 from stream.engine.agent import Broadcast
+from stream.engine.fetched import Fetched
+from stream.engine.followers import Followers
 from stream.engine.positions import write_positions
 
 __all__ = ["Intake", "broadcast"]
 
-_time_ms = itemgetter(1)
 _MOST_TOLD = 8  # sources named in a line of the log
 _SAMPLES = 64  # records of a slice whose sizes are looked at
 
@@ -27,11 +27,16 @@ class Intake:
 
     `positions` (T, P) int64 are the next offsets to step, -1 for a source that isn't read;
     `recorded` (T, P) are those of the last commit, -1 where none was ours.
-    Nothing is done a message: columns come from C-level maps over the messages.
+    `follows` names topics that are read behind another one; what waits for it is unread.
     """
 
     def __init__(
-        self, topics: Sequence[str], prefix: str, partitions: int, rules: Mapping[str, str]
+        self,
+        topics: Sequence[str],
+        prefix: str,
+        partitions: int,
+        rules: Mapping[str, str],
+        follows: Mapping[str, str] | None = None,
     ) -> None:
         self._rules = rules
         self.topics = tuple(topics)
@@ -45,6 +50,8 @@ class Intake:
         self._base: dict[str | None, int] = {n: i * partitions for i, n in enumerate(self.names)}
         self._sources = [Source(topic, p) for topic in self.topics for p in range(partitions)]
         self._places = np.zeros(len(self._sources), dtype=np.int32)
+        self._next = self._flat.copy()  # to fetch: beyond the positions by what waits
+        self._followers = Followers(self._leaders(follows)) if follows else None
 
     def begin(self, positions: Mapping[Source, int], recorded: Mapping[Source, int]) -> None:
         """Reads these sources from these positions on."""
@@ -52,12 +59,20 @@ class Intake:
             place = self.topics.index(source.topic), source.partition
             self.positions[place] = position
             self.recorded[place] = recorded.get(source, -1)
+            flat = self._place(source)
+            self._next[flat] = position
+            if self._followers is not None:
+                self._followers.begin(flat)
 
     def end(self, tasks: Iterable[int]) -> None:
         """Reads the tasks' sources no more."""
         for task in tasks:
             self.positions[:, task] = -1
             self.recorded[:, task] = -1
+            self._next[task :: self.partitions] = -1
+            for place in range(task, len(self._sources), self.partitions):
+                if self._followers is not None:
+                    self._followers.end(place)
 
     def of(self, tasks: Iterable[int]) -> dict[Source, int]:
         """The positions of the tasks' sources."""
@@ -122,38 +137,56 @@ class Intake:
             return False
         return True
 
+    def ready(self) -> int:
+        """How many records wait no longer and may go into the next slice."""
+        return self._followers.ready() if self._followers is not None else 0
+
+    def stop(self, sources: Iterable[Source]) -> None:
+        """These sources, and no others, are paused by the agent: what waits of them stays."""
+        if self._followers is not None:
+            self._followers.stop(map(self._place, sources))
+
+    def crowding(self) -> set[Source]:
+        """The sources to be paused because too much of them waits."""
+        places = self._followers.crowding() if self._followers is not None else ()
+        return {self._sources[place] for place in places}
+
     def slice(
-        self, messages: Sequence[Message], on_error: Callable[[Message, KafkaError], None]
+        self,
+        messages: Sequence[Message],
+        on_error: Callable[[Message, KafkaError], None],
+        most: int,
     ) -> Slice:
         """A slice of the messages, in their order; moves the positions of their sources.
 
-        Records of a source that isn't read, or from before its position (fetched before a
-        rebalance or a rewind), are left out. Errors other than "end of partition" go to
-        `on_error`, which raises those that are more than passing.
+        Records of a source that isn't read, or from before what was read of it (fetched before
+        a rebalance or a rewind), are left out. Those that have to follow others are kept for a
+        later slice; kept ones that may go on come last, up to `most` records in all. Errors
+        other than "end of partition" go to `on_error`, which raises those that are more than
+        passing.
         """
         ends: list[tuple[int, int]] = []
         if any(map(Message.error, messages)):
             messages, ends = self._sort_out(messages, on_error)
-        place, offset = self._places_of(messages)
-        known = (self._flat[place] >= 0) & (offset >= self._flat[place])
+        fetched = Fetched.at(self._places_of(messages), messages)
+        after = self._next[fetched.place]
+        known = (after >= 0) & (fetched.offset >= after)
         if not known.all():
-            kept = np.flatnonzero(known)
-            messages = [messages[i] for i in kept.tolist()]
-            place, offset = place[kept], offset[kept]
-        self._flat[place] = offset + 1  # of a repeated place the last, largest one stays
-        self._weigh(messages)
-        return self._columns(messages, place, offset, self._reached(ends))
+            fetched = fetched.pick(np.flatnonzero(known))
+        self._next[fetched.place] = fetched.offset + 1  # of a repeated place the last one stays
+        ends = [(place, offset) for place, offset in ends if 0 <= self._next[place] <= offset]
+        for place, offset in ends:
+            self._next[place] = offset
+        if self._followers is not None:
+            fetched, ends = self._followers.sort(fetched, ends, most)
+        self._flat[fetched.place] = fetched.offset + 1
+        self._weigh(fetched.messages)
+        return self._columns(fetched, self._reached(ends))
 
-    def _columns(
-        self,
-        messages: Sequence[Message],
-        place: npt.NDArray[np.int32],
-        offset: Int64s,
-        ends: tuple[tuple[Source, int], ...],
-    ) -> Slice:
+    def _columns(self, fetched: Fetched, ends: tuple[tuple[Source, int], ...]) -> Slice:
+        messages, place = fetched.messages, fetched.place
         present = np.flatnonzero(np.bincount(place, minlength=len(self._sources)))
         self._places[present] = np.arange(len(present), dtype=np.int32)
-        times = map(_time_ms, map(Message.timestamp, messages))
 
         def key(index: int) -> bytes | None:
             return messages[index].key()
@@ -161,21 +194,33 @@ class Intake:
         return Slice(
             sources=tuple([self._sources[i] for i in present.tolist()]),
             source=self._places[place],
-            offset=offset,
-            timestamp_ms=np.fromiter(times, np.int64, len(messages)),
+            offset=fetched.offset,
+            timestamp_ms=fetched.timestamp_ms,
             values=list(map(Message.value, messages)),
             headers=headers_each(messages),
             key=key,
             ends=ends,
         )
 
-    def _places_of(self, messages: Sequence[Message]) -> tuple[npt.NDArray[np.int32], Int64s]:
+    def _place(self, source: Source) -> int:
+        return self.topics.index(source.topic) * self.partitions + source.partition
+
+    def _leaders(self, follows: Mapping[str, str]) -> list[int]:
+        """The place that each place follows, -1 for none. ValueError: a leader follows itself."""
+        if chained := follows.keys() & follows.values():
+            raise ValueError(f"{sorted(chained)} are followed and follow themselves")
+        return [
+            self._place(Source(follows[topic], partition)) if topic in follows else -1
+            for topic, partition in self._sources
+        ]
+
+    def _places_of(self, messages: Sequence[Message]) -> npt.NDArray[np.int32]:
         count = len(messages)
         place = np.fromiter(map(Message.partition, messages), np.int32, count)
         if len(self.names) > 1:
             bases = map(self._base.__getitem__, map(Message.topic, messages))
             place += np.fromiter(bases, np.int32, count)
-        return place, np.fromiter(map(Message.offset, messages), np.int64, count)
+        return place
 
     def _sort_out(
         self, messages: Sequence[Message], on_error: Callable[[Message, KafkaError], None]
@@ -194,13 +239,10 @@ class Intake:
         return records, ends
 
     def _reached(self, ends: list[tuple[int, int]]) -> tuple[tuple[Source, int], ...]:
-        """The ends of sources that are read; their positions move past transaction markers."""
-        reached: dict[Source, int] = {}
+        """The ends that were read to; their sources' positions move past transaction markers."""
         for place, offset in ends:
-            if 0 <= self._flat[place] <= offset:
-                self._flat[place] = offset
-                reached[self._sources[place]] = offset
-        return tuple(reached.items())
+            self._flat[place] = offset
+        return tuple({self._sources[place]: offset for place, offset in ends}.items())
 
     def _weigh(self, messages: Sequence[Message]) -> None:
         """Follows the mean size of a record from some of each slice: up at once, down slowly."""

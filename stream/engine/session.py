@@ -15,13 +15,14 @@ from stream.adapters.kafka.broadcast import BroadcastReader
 from stream.adapters.kafka.clients import Connection
 from stream.adapters.kafka.codes import is_fatal, said
 from stream.core.errors import BrokerError, FatalBrokerError
-from stream.core.records import Output, Slice, Source
-from stream.engine.agent import Agent, Change, Commit, Pausing, Spilling, Working
+from stream.core.records import Output, Slice
+from stream.engine.agent import Agent, Change, Commit, Following, Spilling, Working
 from stream.engine.assignment import Assignment
 from stream.engine.collector import settle_garbage
 from stream.engine.intake import Intake, broadcast
 from stream.engine.observer import EngineObserver
 from stream.engine.pace import Pace
+from stream.engine.pauses import Pauses
 from stream.engine.positions import POSITIONS
 from stream.engine.recovery import Recovery
 from stream.engine.rights import Rights
@@ -60,11 +61,11 @@ class Session:
         self._errors, self._changelog = connection.errors, settings.changelog(agent.name)
         self.pace = Pace(settings)
         self.failures = 0
-        self._paused: set[Source] = set()
         self._heard_ms = -1
         self._said: list[Output] = []  # by `hear`, which isn't called again after an abort
         self._looked = 0.0
-        self._intake = Intake(agent.inputs, settings.prefix, topology.tasks, agent.rules)
+        follows = agent.follows if isinstance(agent, Following) else {}
+        self._intake = Intake(agent.inputs, settings.prefix, topology.tasks, agent.rules, follows)
         group, timeout_ms = settings.group(agent.name), settings.transaction_timeout_ms
         self._rights = Rights(connection.login, admin, group, self._intake.names)
         self._transaction = Transaction(
@@ -77,6 +78,7 @@ class Session:
         self._broadcasts = BroadcastReader(connection, admin, topics) if topics else None
         instance = settings.instance_id and f"{settings.instance_id}-{agent.name}"
         self._consumer = connection.group_consumer(group, settings.session_timeout_ms, instance)
+        self._pauses = Pauses(agent, self._intake, self._consumer, observer)
         self._assignment = Assignment(
             agent,
             self._intake,
@@ -103,13 +105,12 @@ class Session:
                 self._hear()
             elif self._assignment.advance():
                 self.pace.ticked()
-                self._paused = set()
-                self._observer.paused(self._agent.name, 0)
-                self._pause(self._clock())
+                self._pauses.begin()
+                self._pauses.settle(self._clock(), self._assignment.tasks)
                 if self._settings.tune_gc:
                     settle_garbage()
         else:
-            self._take(self._consumer.consume(*self.pace.appetite(self._intake.record_bytes)))
+            self._take(*self.pace.appetite(self._intake.record_bytes))
             if isinstance(self._agent, Working):
                 self._transaction.send(self._agent.work(self._clock()), self._settings.prefix)
             if isinstance(self._agent, Spilling):
@@ -151,13 +152,18 @@ class Session:
             self._broadcasts.close()
         self._consumer.close()
 
-    def _take(self, messages: Sequence[Message]) -> None:
+    def _take(self, most: int, seconds: float) -> None:
+        """Steps up to so many records: those that wait no longer, and what comes meanwhile."""
+        ready = self._intake.ready()
+        messages = self._consumer.consume(max(1, most - ready), 0.0 if ready else seconds)
         self._raise_from_group()
         if messages:
             self._errors.away = False
-            slice_ = self._intake.slice(messages, self._judge)
+        if messages or ready:
+            slice_ = self._intake.slice(messages, self._judge, most)
             if len(slice_) or slice_.ends:
                 self._step(slice_)
+            self._pauses.settle(self._clock(), self._assignment.tasks)
 
     def _step(self, slice_: Slice) -> None:
         if not self._hear_if_old() and len(slice_) and self._agent.wants_broadcasts(slice_):
@@ -167,7 +173,6 @@ class Session:
         counts = np.bincount(slice_.source, minlength=len(slice_.sources)).tolist()
         for source, count in zip(slice_.sources, counts, strict=True):
             self._observer.consumed(self._agent.name, source.topic, count)
-        self._pause(now_ms)
 
     def _commit(self) -> bool:
         """Commits what happened since the last commit, if anything did; False where nothing did.
@@ -249,23 +254,9 @@ class Session:
             self._broadcasts.take()
         self._heard_ms = now_ms
 
-    def _pause(self, now_ms: int) -> None:
-        """Pauses and resumes what the agent now holds back more or less than before."""
-        if not isinstance(self._agent, Pausing):
-            return
-        wanted = set(self._agent.paused(now_ms))
-        if wanted == self._paused:
-            return
-        ours = set(self._assignment.tasks)
-        partition = self._intake.partition
-        self._consumer.pause([partition(s) for s in wanted - self._paused if s.partition in ours])
-        self._consumer.resume([partition(s) for s in self._paused - wanted if s.partition in ours])
-        self._paused = wanted
-        self._observer.paused(self._agent.name, len(wanted))
-
     def _look_around(self) -> None:
         """What is due now and then: pauses, kept tasks, lag, silent brokers that are back."""
-        self._pause(self._clock())
+        self._pauses.settle(self._clock(), self._assignment.tasks)
         self._transaction.poll()
         if self._errors.away:
             self._errors.away = not self._intake.answers(self._consumer)

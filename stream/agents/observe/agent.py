@@ -19,7 +19,7 @@ from stream.agents.observe.dead_letters import DeadLetters
 from stream.agents.observe.decoding import Decoding
 from stream.agents.observe.invalid import InvalidShare
 from stream.agents.observe.joining import Joining
-from stream.agents.observe.lead import Lead
+from stream.agents.observe.lead import Lead, follows
 from stream.agents.observe.observer import ObserveObserver, SilentObserveObserver
 from stream.agents.observe.refusing import Refusing
 from stream.agents.observe.silence import Silence
@@ -90,7 +90,7 @@ class ObserveAgent:
     ) -> None:
         times = settings.times
         self.inputs, self.rules = settings.sources, times.lasting
-        self.broadcast_every_ms = times.pane_ms
+        self.broadcast_every_ms, self.follows = times.pane_ms, follows(settings.sources)
         self._settings = settings
         self._observer = observer or SilentObserveObserver()
         self._profiles, self._monitors = Profiles(), Monitors(settings.monitor)

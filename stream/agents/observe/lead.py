@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from stream.core.records import Source
 
-__all__ = ["Lead"]
+__all__ = ["Lead", "follows"]
 
 _PARTNERS = (("predictions", "labels"), ("labels", "predictions"))
+
+
+def follows(sources: Iterable[str]) -> Mapping[str, str]:
+    """Labels are read behind predictions: one that finds its prediction costs half as much."""
+    return {"labels": "predictions"} if {"labels", "predictions"} <= set(sources) else {}
 
 
 class Lead:

@@ -1,0 +1,68 @@
+"""Messages as a consumer gave them, with the columns that say where each one stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from confluent_kafka import Message
+
+from stream.core.records import Int64s
+
+__all__ = ["Fetched"]
+
+_time_ms = itemgetter(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """n records with their places, offsets and the broker's timestamps: (n,) each.
+
+    A place is the number of a source among all that are read. Offsets ascend within one.
+    Nothing is done a message: columns come from C-level maps over the messages.
+    """
+
+    messages: Sequence[Message]
+    place: npt.NDArray[np.int32]
+    offset: Int64s
+    timestamp_ms: Int64s
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    @classmethod
+    def at(cls, place: npt.NDArray[np.int32], messages: Sequence[Message]) -> Self:
+        """The messages, whose places are known."""
+        count = len(messages)
+        offset = np.fromiter(map(Message.offset, messages), np.int64, count)
+        times = map(_time_ms, map(Message.timestamp, messages))
+        return cls(messages, place, offset, np.fromiter(times, np.int64, count))
+
+    def pick(self, which: npt.NDArray[np.intp]) -> Self:
+        """The records at these indices, in the order of the indices."""
+        messages = [self.messages[i] for i in which.tolist()]
+        return self._with(messages, which)
+
+    def cut(self, start: int, stop: int) -> Self:
+        """The records from one index up to another."""
+        return self._with(self.messages[start:stop], slice(start, stop))
+
+    def then(self, others: Sequence[Self]) -> Self:
+        """These records and after them the others', in order."""
+        if not others:
+            return self
+        all_ = [self, *others]
+        return type(self)(
+            [message for one in all_ for message in one.messages],
+            np.concatenate([one.place for one in all_]),
+            np.concatenate([one.offset for one in all_]),
+            np.concatenate([one.timestamp_ms for one in all_]),
+        )
+
+    def _with(self, messages: Sequence[Message], which: npt.NDArray[np.intp] | slice) -> Self:
+        columns = self.place[which], self.offset[which], self.timestamp_ms[which]
+        return type(self)(messages, *columns)
