@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,7 @@ __all__ = ["Followers"]
 
 _MOST_BYTES = 32 * 1024 * 1024
 _MESSAGE_BYTES = 384  # of a message besides its value: the object, its topic, its key
-_SILENT_SECONDS = 1.0
-_MOST_SECONDS = 0.2  # that count between two looks: while we ourselves are busy nobody is silent
+_SILENT_SECONDS = 1.0  # of fetching: while we do other things nobody is silent
 _NOTHING, _EVERYTHING = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 _End = tuple[int, int]  # of a place, at an offset
@@ -29,14 +27,14 @@ class Followers:
 
     A follower's record goes on once its leader was read to a record with the same or a later
     timestamp of the broker, and before that where nothing of the leader is to be waited for:
-    it is at its end, isn't read, is paused, or gave nothing for a second. Within a source
-    nothing overtakes. What is kept is bounded: beyond 32 MB its sources are to be paused.
+    it is at its end, isn't read, is paused, or gave nothing in a second of fetching. Within a
+    source nothing overtakes. What is kept is bounded: beyond 32 MB its sources are to be paused.
 
     It decides nothing but memory and time: whoever reads must not depend on the order of topics.
     `leaders` are the places that each place follows, -1 for none.
     """
 
-    def __init__(self, leaders: Sequence[int], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, leaders: Sequence[int]) -> None:
         count = len(leaders)
         self._leader = np.array(leaders, dtype=np.int64)
         self._following = np.flatnonzero(self._leader >= 0)
@@ -46,7 +44,7 @@ class Followers:
         self._stopped = np.zeros(count, dtype=np.bool_)
         self._queues: dict[int, _Queue] = {}
         self._ends: dict[int, int] = {}
-        self._clock, self._looked, self._seconds = clock, clock(), 0.0
+        self._seconds = 0.0  # of fetching, so far
         self._full = False
 
     def begin(self, place: int) -> None:
@@ -64,18 +62,26 @@ class Followers:
 
     def stop(self, places: Iterable[int]) -> None:
         """These sources, and no others, are paused: nothing of them goes on."""
-        self._stopped[:] = False
+        before = self._stopped
+        self._stopped = np.zeros_like(before)
         self._stopped[list(places)] = True
+        self._heard[before & ~self._stopped] = self._seconds  # to be waited for again
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything is kept."""
+        return bool(self._queues)
 
     def ready(self) -> int:
-        """How many kept records may go on now; to be asked before each fetch."""
-        now = self._clock()
-        self._seconds += min(now - self._looked, _MOST_SECONDS)
-        self._looked = now
+        """How many kept records may go on now."""
         if not self._queues:
             return 0
         limit = self._limits()
         return sum(queue.ready(int(limit[place])) for place, queue in self._queues.items())
+
+    def spent(self, seconds: float) -> None:
+        """So long it took to fetch what `sort` is told next, or to learn that there is nothing."""
+        self._seconds += seconds
 
     def crowding(self) -> list[int]:
         """The sources to be paused now, for too much is kept, until less than half of it is."""

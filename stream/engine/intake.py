@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -37,8 +38,9 @@ class Intake:
         partitions: int,
         rules: Mapping[str, str],
         follows: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._rules = rules
+        self._rules, self._clock = rules, clock
         self.topics = tuple(topics)
         self.names = tuple(prefix + topic for topic in topics)
         self.partitions = partitions
@@ -137,9 +139,22 @@ class Intake:
             return False
         return True
 
-    def ready(self) -> int:
-        """How many records wait no longer and may go into the next slice."""
-        return self._followers.ready() if self._followers is not None else 0
+    @property
+    def waiting(self) -> bool:
+        """Whether fetched records wait for others, so that a slice may come without messages."""
+        return self._followers is not None and self._followers.waiting
+
+    def fetch(self, consumer: Consumer, most: int, seconds: float) -> list[Message]:
+        """Messages for a slice of up to `most` records; none where none come in so many seconds.
+
+        Records that wait no longer go into that slice, so as many fewer are asked for.
+        """
+        if self._followers is None:
+            return consumer.consume(most, seconds)
+        ready, started = self._followers.ready(), self._clock()
+        messages = consumer.consume(max(1, most - ready), 0.0 if ready else seconds)
+        self._followers.spent(self._clock() - started)
+        return messages
 
     def stop(self, sources: Iterable[Source]) -> None:
         """These sources, and no others, are paused by the agent: what waits of them stays."""

@@ -153,13 +153,11 @@ class Session:
         self._consumer.close()
 
     def _take(self, most: int, seconds: float) -> None:
-        """Steps up to so many records: those that wait no longer, and what comes meanwhile."""
-        ready = self._intake.ready()
-        messages = self._consumer.consume(max(1, most - ready), 0.0 if ready else seconds)
+        messages = self._intake.fetch(self._consumer, most, seconds)
         self._raise_from_group()
         if messages:
             self._errors.away = False
-        if messages or ready:
+        if messages or self._intake.waiting:
             slice_ = self._intake.slice(messages, self._judge, most)
             if len(slice_) or slice_.ends:
                 self._step(slice_)
