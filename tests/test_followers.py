@@ -78,13 +78,13 @@ def test_an_end_before_records_of_the_same_fetch_is_none() -> None:
     assert stepped(world.read([end(LEADER, 0), *_predictions(5), *_labels(10)])) == _of(LEADER, 0)
 
 
-def test_a_silent_leader_is_waited_for_a_second_of_fetching() -> None:
+def test_a_silent_leader_is_waited_for_some_seconds_of_fetching() -> None:
     world = World()
     world.read(_labels(10))
-    assert stepped(world.read(seconds=0.5)) == []
+    assert stepped(world.read(seconds=1.5)) == []
     world.seconds += 60  # of stepping
-    assert stepped(world.read(seconds=0.4)) == []
-    world.read(seconds=0.2)
+    assert stepped(world.read(seconds=1.25)) == []
+    world.read(seconds=0.25)
     assert world.position(FOLLOWER) == 1
     world.read(_predictions(5))
     assert stepped(world.read(_labels(20, first=1))) == []

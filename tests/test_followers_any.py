@@ -45,7 +45,7 @@ class _Run:
         if what == "fetch":
             self.world.coming += self._records(_SOURCES[which], much)
         elif what == "read":
-            self.read(much / 4)
+            self.read(0.75 * much)
         elif what == "commit":
             for log in self.logs.values():
                 log.committed = log.stepped
@@ -59,7 +59,7 @@ class _Run:
         while self.world.coming:
             self.read(0.0)
         while self.world.intake.waiting:
-            self.read(1.0)
+            self.read(3.0)
         for source, log in self.logs.items():
             assert log.stepped == len(log.times) == self.world.position(*source)
 
@@ -101,7 +101,7 @@ class _Run:
 
     def _due(self, source: Source, time_ms: int) -> bool:
         leader = self.logs[Source(LEADER, source.partition)]
-        silent = self.waited - leader.heard >= 1
+        silent = self.waited - leader.heard >= 3
         return source.topic == LEADER or leader.ended or silent or time_ms <= leader.mark
 
     def _check(self, slice_: Slice) -> None:

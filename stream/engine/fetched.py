@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from typing import Self
 
@@ -44,8 +45,7 @@ class Fetched:
 
     def pick(self, which: npt.NDArray[np.intp]) -> Self:
         """The records at these indices, in the order of the indices."""
-        messages = [self.messages[i] for i in which.tolist()]
-        return self._with(messages, which)
+        return self._with(list(map(self.messages.__getitem__, which.tolist())), which)
 
     def cut(self, start: int, stop: int) -> Self:
         """The records from one index up to another."""
@@ -57,7 +57,7 @@ class Fetched:
             return self
         all_ = [self, *others]
         return type(self)(
-            [message for one in all_ for message in one.messages],
+            list(chain.from_iterable(one.messages for one in all_)),
             np.concatenate([one.place for one in all_]),
             np.concatenate([one.offset for one in all_]),
             np.concatenate([one.timestamp_ms for one in all_]),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import Message
 
 from stream.core.records import Int64s
 from stream.engine.fetched import Fetched
@@ -16,7 +16,7 @@ __all__ = ["Followers"]
 
 _MOST_BYTES = 32 * 1024 * 1024
 _MESSAGE_BYTES = 384  # of a message besides its value: the object, its topic, its key
-_SILENT_SECONDS = 1.0  # of fetching: while we do other things nobody is silent
+_SILENT_SECONDS = 3.0  # of fetching alone: a fetch of all partitions may take more than one
 _NOTHING, _EVERYTHING = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 _End = tuple[int, int]  # of a place, at an offset
@@ -27,8 +27,8 @@ class Followers:
 
     A follower's record goes on once its leader was read to a record with the same or a later
     timestamp of the broker, and before that where nothing of the leader is to be waited for:
-    it is at its end, isn't read, is paused, or gave nothing in a second of fetching. Within a
-    source nothing overtakes. What is kept is bounded: beyond 32 MB its sources are to be paused.
+    it is at its end, isn't read, is paused, or gave nothing in three seconds of fetching. Within
+    a source nothing overtakes. What is kept is bounded: beyond 32 MB its sources are to be paused.
 
     It decides nothing but memory and time: whoever reads must not depend on the order of topics.
     `leaders` are the places that each place follows, -1 for none.
@@ -109,8 +109,9 @@ class Followers:
         waits[place[late]] = True
         waits[list(self._queues)] = True
         kept = waits[place]
-        self._keep(fetched.pick(np.flatnonzero(kept)))
-        fetched = fetched.pick(np.flatnonzero(~kept))
+        self._keep(fetched, np.flatnonzero(kept))
+        if kept.any():
+            fetched = fetched.pick(np.flatnonzero(~kept))
         self._ends.update(end for end in ends if end[0] in self._queues)
         ends = [end for end in ends if end[0] not in self._queues]
         return fetched.then(self._release(limit, most - len(fetched), ends)), ends
@@ -124,13 +125,15 @@ class Followers:
         limit[self._following[self._stopped[self._following]]] = _NOTHING
         return limit
 
-    def _keep(self, fetched: Fetched) -> None:
-        order = np.argsort(fetched.place, kind="stable")
-        for part in np.split(order, np.flatnonzero(np.diff(fetched.place[order])) + 1):
+    def _keep(self, fetched: Fetched, which: npt.NDArray[np.intp]) -> None:
+        place = fetched.place[which]
+        order = np.argsort(place, kind="stable")
+        which, place = which[order], place[order]
+        for part in np.split(which, np.flatnonzero(np.diff(place)) + 1):
             if len(part):
-                place = int(fetched.place[part[0]])
-                self._queues.setdefault(place, _Queue()).put(fetched.pick(part))
-                self._ends.pop(place, None)
+                source = int(fetched.place[part[0]])
+                self._queues.setdefault(source, _Queue()).put(fetched.pick(part))
+                self._ends.pop(source, None)
 
     def _release(self, limit: Int64s, most: int, ends: list[_End]) -> list[Fetched]:
         """Takes out what may go on; adds to `ends` those of sources of which nothing is left."""
@@ -139,36 +142,36 @@ class Followers:
             taken = queue.take(int(limit[place]), most)
             released += taken
             most -= sum(map(len, taken))
-            if not queue.bytes:
+            if not queue.parts:
                 del self._queues[place]
                 if place in self._ends:
                     ends.append((place, self._ends.pop(place)))
         return released
 
 
+@dataclass(slots=True)
 class _Queue:
     """Kept records of one source in parts, each with the timestamps that it must wait for.
 
     Such a timestamp is the largest one up to the record, so that nothing overtakes.
     """
 
-    def __init__(self) -> None:
-        self._parts: deque[tuple[Fetched, Int64s]] = deque()
-        self._bar = _NOTHING
-        self.bytes = 0
+    parts: deque[tuple[Fetched, Int64s, int]] = field(default_factory=deque)  # and its bytes
+    bar: int = _NOTHING
+    bytes: int = 0
 
     def put(self, fetched: Fetched) -> None:
         """Adds records at the end."""
-        bar: npt.NDArray[np.int64] = np.maximum.accumulate(fetched.timestamp_ms)
-        np.maximum(bar, self._bar, out=bar)
-        self._bar = int(bar[-1])
-        self._parts.append((fetched, bar))
-        self.bytes += _bytes(fetched)
+        bar: Int64s = np.maximum.accumulate(fetched.timestamp_ms)
+        np.maximum(bar, self.bar, out=bar)
+        size = _bytes(fetched)
+        self.parts.append((fetched, bar, size))
+        self.bar, self.bytes = int(bar[-1]), self.bytes + size
 
     def ready(self, limit: int) -> int:
         """How many records need not wait for more than this timestamp."""
         count = 0
-        for _, bar in self._parts:
+        for _, bar, _ in self.parts:
             passing = int(np.searchsorted(bar, limit, "right"))
             count += passing
             if passing < len(bar):
@@ -176,23 +179,25 @@ class _Queue:
         return count
 
     def take(self, limit: int, most: int) -> list[Fetched]:
-        """Takes out the first ones that need not wait for more than this timestamp."""
+        """Takes out the first ones, up to `most`, that need not wait for more than this."""
         taken: list[Fetched] = []
-        while self._parts and most > 0:
-            fetched, bar = self._parts[0]
+        while self.parts and most > 0:
+            fetched, bar, size = self.parts[0]
             count = min(most, int(np.searchsorted(bar, limit, "right")))
             if not count:
                 break
             if count == len(fetched):
-                self._parts.popleft()
+                self.parts.popleft()
             else:
-                self._parts[0] = fetched.cut(count, len(fetched)), bar[count:]
-                fetched = fetched.cut(0, count)
+                rest, fetched = fetched.cut(count, len(fetched)), fetched.cut(0, count)
+                left = _bytes(rest)
+                self.parts[0] = rest, bar[count:], left
+                size -= left
             taken.append(fetched)
             most -= count
-            self.bytes -= _bytes(fetched)
+            self.bytes -= size
         return taken
 
 
 def _bytes(fetched: Fetched) -> int:
-    return sum(map(Message.__len__, fetched.messages)) + _MESSAGE_BYTES * len(fetched)
+    return sum(map(len, fetched.messages)) + _MESSAGE_BYTES * len(fetched)
