@@ -68,16 +68,19 @@ def digits(x: _Floats, form: Form = NARROW) -> Int64s:
     return np.moveaxis(found, 0, -1)
 
 
-def share_digits(x: _Floats) -> tuple[Int64s, Int64s]:
+def share_digits(x: _Floats) -> tuple[_Floats, _Floats]:
     """The lower and the higher digits of SHARE of values from 0 to 2^20: what `digits` gives.
 
-    It costs a fraction of that, as nothing is negative, too large or NaN.
+    It costs a fraction of that, as nothing is negative, too large or NaN. They are whole numbers
+    held as floats: sums of them are exact below 2^53.
 
     >>> [each.tolist() for each in share_digits(np.array([1.5, 0.0]))]
-    [[0, 0], [384, 0]]
+    [[0.0, 0.0], [384.0, 0.0]]
     """
-    whole = np.rint(x * 2.0**SHARE.bits).astype(np.int64)
-    return whole & ((1 << _BASE_BITS) - 1), whole >> _BASE_BITS
+    low = np.rint(x * 2.0**SHARE.bits)
+    high = np.floor(low * 2.0**-_BASE_BITS)
+    low -= high * 2.0**_BASE_BITS
+    return low, high
 
 
 def total(sums: Int64s | Sequence[int], form: Form = NARROW) -> float:

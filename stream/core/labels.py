@@ -107,11 +107,12 @@ class LabelSpec:
 
     def class_of(self, form: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]) -> Int64s:
         """The index of each value's class, -1 for none of them; all (n,). Not of REGRESSION."""
-        order = np.argsort(self.bits[:, 1], kind="stable")
-        ascending = self.bits[order, 1]
-        place = np.minimum(np.searchsorted(ascending, bits), len(order) - 1)
-        same = (ascending[place] == bits) & (self.bits[order[place], 0] == form)
-        return np.where(same, order[place], -1)
+        found = np.zeros(len(form), dtype=np.int8)  # one more than the index: a byte is enough
+        for number, (known, value) in enumerate(self.bits.tolist(), start=1):
+            same = bits == value
+            same &= form == known
+            np.maximum(found, same * np.int8(number), out=found)
+        return found.astype(np.int64) - 1
 
     def reads(
         self, form: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]
@@ -125,8 +126,7 @@ class LabelSpec:
             np.not_equal(form, Form.TEXT, out=good)
         elif self.kind is LabelKind.BINARY:
             np.equal(form, Form.NULL, out=good)
-            for known, value in self.bits.tolist():
-                good |= (bits == value) & (form == known)
+            good |= self.class_of(form, bits) >= 0
         return good
 
 

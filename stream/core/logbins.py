@@ -37,6 +37,7 @@ class LogBins:
     high: float
     edges: _Floats = field(init=False, repr=False, compare=False)
     _cells: Int64s = field(init=False, repr=False, compare=False)
+    _limits: _Floats = field(init=False, repr=False, compare=False)
     _first: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -44,12 +45,14 @@ class LogBins:
         while edges[-1] < self.high:
             edges.append(edges[-1] * _RATIO)
         bounds = np.array(edges)
-        first = int(_cell(bounds[:1])[0])
+        first = int(_cell(np.nextafter(bounds[:1], 0.0))[0])
         last = int(_cell(bounds[-1:])[0])
         starts = (np.arange(first, last + 1, dtype=np.int64) << _SHIFT).view(np.float64)
+        cells = np.searchsorted(bounds[:-1], starts, side="right")
         object.__setattr__(self, "edges", bounds)
         object.__setattr__(self, "_first", first)
-        object.__setattr__(self, "_cells", np.searchsorted(bounds, starts, side="right"))
+        object.__setattr__(self, "_cells", cells)
+        object.__setattr__(self, "_limits", np.append(bounds[:-1], np.nan).take(cells))
 
     @property
     def size(self) -> int:
@@ -62,11 +65,11 @@ class LogBins:
         >>> LogBins(1.0, 1e6).bin_of(np.array([0.0, 1.0, 1.05, 1e9])).tolist()
         [0, 1, 2, 346]
         """
-        held = np.clip(x, self.low, self.edges[-1])
-        below = self._cells[_cell(held) - self._first]
-        found = below + (held >= self.edges[np.minimum(below, self.size - 1)])
-        found = np.minimum(found, self.size - 1)
-        found[x < self.low] = 0
+        held = np.clip(x, np.nextafter(self.low, 0.0), self.edges[-1])
+        cell = _cell(held)
+        cell -= self._first
+        found = self._cells.take(cell)
+        found += held >= self._limits.take(cell, mode="clip")  # NaN: no bound in the cell
         return np.asarray(found)
 
     def quantile(self, counts: Int64s, q: float) -> float | None:

@@ -78,10 +78,7 @@ class Table:
         found = np.zeros(len(self.boundaries) + 2, dtype=np.int64)
         for start in range(0, len(values), _SPAN):
             x = values[start : start + _SPAN]
-            if self.cells:
-                region = self._regions(x)
-            else:
-                region = self.boundaries.searchsorted(x, side="right")
+            region = self.regions_of(x)
             found += np.bincount(region, minlength=len(found))
             absent = int(np.count_nonzero(np.isnan(x)))
             if absent:
@@ -89,8 +86,10 @@ class Table:
                 found[-1] += absent
         return found
 
-    def _regions(self, x: Floats) -> Int64s:
-        """The regions of values by the table; of NaN the first."""
+    def regions_of(self, x: Floats) -> Int64s:
+        """The regions of values, (n,); of NaN the first, where no table serves the last."""
+        if not self.cells:
+            return self.boundaries.searchsorted(x, side="right")
         with np.errstate(over="ignore", invalid="ignore"):
             cell = x * self.scale
             cell += self.shift

@@ -14,7 +14,7 @@ from stream.core.fixed import WIDE, log
 from stream.core.labels import LabelKind, LabelSpec
 from stream.core.ledger import REGRESSION_LIMIT, RELIABILITY_BINS, Ledger, Part
 from stream.core.logbins import DELAYS
-from stream.core.pane.binning import Stack, Table
+from stream.core.pane.binning import Table
 from stream.core.pane.sheet import Sheet
 from stream.core.records import Int64s, Kind
 
@@ -23,6 +23,7 @@ __all__ = ["OutcomeRows", "count_outcomes"]
 _Floats = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]
 _CELLS = 1 << 21  # places that are filled at once: 16 MB
+_BLOCK = 8_192  # rows that are counted at once, so that their columns stay in the cache
 _MOST_ROWS = 1 << 20  # digits of so many add up below 2^53, in which bincount adds
 _EPSILON = float(np.finfo(np.float64).eps)
 
@@ -40,10 +41,10 @@ class OutcomeRows:
     correction: _Mask
     out: _Mask
     late: _Mask
-    code: Int64s
+    code: npt.NDArray[np.int32]
     value: _Floats
-    label: _Floats
-    delay_ms: _Floats
+    label: _Floats | Int64s
+    delay_ms: Int64s
     probabilities: _Floats | None
 
     def __len__(self) -> int:
@@ -67,7 +68,7 @@ class OutcomeRows:
             probabilities = np.concatenate(held)
         return cls(**columns, probabilities=probabilities)
 
-    def at(self, rows: Int64s) -> OutcomeRows:
+    def at(self, rows: Int64s | slice) -> OutcomeRows:
         """These rows alone."""
         probabilities = None if self.probabilities is None else self.probabilities[rows]
         plain = [f.name for f in fields(self) if f.name != "probabilities"]
@@ -85,8 +86,7 @@ def count_outcomes(
     """
     if len(rows) > _MOST_ROWS:
         for start in range(0, len(rows), _MOST_ROWS):
-            these = np.arange(start, min(start + _MOST_ROWS, len(rows)))
-            yield from count_outcomes(spec, ledger, rows.at(these))
+            yield from count_outcomes(spec, ledger, rows.at(slice(start, start + _MOST_ROWS)))
         return
     keys, group = _groups(rows)
     most = max(1, _CELLS // ledger.width)
@@ -105,8 +105,10 @@ def count_outcomes(
 
 def _groups(rows: OutcomeRows) -> tuple[list[tuple[int, int, Kind]], Int64s]:
     """The (set, pane, kind)s there are, and each row's index among them."""
-    low = int(rows.pane.min())
+    first, low = int(rows.number[0]), int(rows.pane.min())
     span = int(rows.pane.max()) - low + 1
+    if span == 1 and not rows.correction.any() and bool((rows.number == first).all()):
+        return [(first, low, Kind.OUTCOME)], np.zeros(len(rows), dtype=np.int64)
     key = ((rows.number * span) + (rows.pane - low)) * 2 + rows.correction
     if int(key.max()) < 4 * len(rows) + 1_024:
         there = np.bincount(key) > 0
@@ -124,32 +126,42 @@ def _groups(rows: OutcomeRows) -> tuple[list[tuple[int, int, Kind]], Int64s]:
 def _sheet(
     spec: LabelSpec, ledger: Ledger, groups: int, rows: OutcomeRows, group: Int64s
 ) -> Int64s:
-    sheet = Sheet(ledger, groups, group, rows.out)
+    cells = np.zeros((groups, ledger.width + 3), dtype=np.int64)
+    step = max(_BLOCK, cells.size)
+    for start in range(0, len(rows), step):
+        block = slice(start, start + step)
+        part = rows.at(block)
+        _fill(Sheet(ledger, cells, group[block], part.out), spec, part)
+    return cells
+
+
+def _fill(sheet: Sheet, spec: LabelSpec, rows: OutcomeRows) -> None:
     if bool(rows.out.any()):
         sheet.total(-3, rows.out)
     sheet.total(-2, None)
     sheet.total(-1, rows.late)
-    sheet.count(Part.DELAYS, DELAYS.bin_of(rows.delay_ms))
+    sheet.count(Part.DELAYS, DELAYS.bin_of(rows.delay_ms.astype(np.float64)))
     if spec.kind is LabelKind.REGRESSION:
         _count_regression(sheet, rows)
-        return sheet.cells
+        return
     places = len(spec.classes) + 1
-    label = rows.label.astype(np.int64)
+    label = rows.label.astype(np.int64, copy=False)
     predicted = np.where(rows.code < 0, places - 1, rows.code)
     sheet.count(Part.CONFUSION, predicted * places + label)
     if spec.kind is LabelKind.BINARY:
         _count_binary(sheet, spec, rows, label)
     elif rows.probabilities is not None:
         _count_multiclass(sheet, rows.probabilities, label)
-    return sheet.cells
 
 
 def _count_binary(sheet: Sheet, spec: LabelSpec, rows: OutcomeRows, label: Int64s) -> None:
     scored = _where((rows.value >= 0.0) & (rows.value <= 1.0))
     p, y = (rows.value, label) if scored is None else (rows.value[scored], label[scored])
-    place = np.empty((1, len(p)), dtype=np.int64)
-    _bins(spec.edges).regions(p[None], 0, out=place)  # region 1 is the first bin
-    sheet.count(Part.SCORES, place[0] * 2 + (y - 2), scored)
+    place = _bins(spec.edges).regions_of(p)  # region 1 is the first bin
+    place *= 2
+    place += y
+    place -= 2
+    sheet.count(Part.SCORES, place, scored)
     _count_reliability(sheet, p, y, scored)
     miss = p - y
     _add_losses(sheet, np.where(y == 1, p, 1.0 - p), miss * miss, scored)
@@ -189,19 +201,19 @@ def _add_losses(sheet: Sheet, came: _Floats, brier: _Floats, rows: Int64s | None
 
 
 @lru_cache(maxsize=1024)
-def _bins(edges: tuple[float, ...]) -> Stack:
+def _bins(edges: tuple[float, ...]) -> Table:
     """The look-up of scores' bins."""
-    return Stack([(Table(edges),)])
+    return Table(edges)
 
 
 def _count_regression(sheet: Sheet, rows: OutcomeRows) -> None:
-    inside = np.abs(rows.value) <= REGRESSION_LIMIT
-    inside &= np.abs(rows.label) <= REGRESSION_LIMIT
+    y, predicted = rows.label.astype(np.float64, copy=False), rows.value
+    inside = np.abs(predicted) <= REGRESSION_LIMIT
+    inside &= np.abs(y) <= REGRESSION_LIMIT
     used = _where(inside)
     if used is not None:
         outside = np.flatnonzero(~inside)
         sheet.count(Part.USED, np.full(len(outside), 2), outside)
-    y, predicted = rows.label, rows.value
     if used is not None:
         y, predicted = y[used], predicted[used]
     sheet.count(Part.USED, np.zeros(len(y), dtype=np.int64), used)

@@ -143,20 +143,21 @@ class OutcomeFold:
         outcomes: Outcomes,
         rows: Int64s | None,
         number: Int64s,
-        label: npt.NDArray[np.float64],
+        label: npt.NDArray[np.float64] | Int64s,
     ) -> None:
         change = _take(outcomes.change, rows)
+        correction = change != Change.FIRST
         self._pending.setdefault(spec.hash, []).append(
             OutcomeRows(
                 number[_take(outcomes.cohort, rows)],
                 _take(outcomes.time_ms, rows) // self._pane_ms,
-                change != Change.FIRST,
+                correction,
                 change == Change.OUT,
-                _take(outcomes.late, rows) & (change == Change.FIRST),
-                _take(outcomes.code, rows).astype(np.int64),
-                _take(outcomes.value, rows).copy(),
+                _take(outcomes.late, rows) & ~correction,
+                _take(outcomes.code, rows),
+                _take(outcomes.value, rows),
                 label,
-                _take(outcomes.delay_ms, rows).astype(np.float64),
+                _take(outcomes.delay_ms, rows),
                 _probabilities(spec, outcomes.extras, rows, len(label)),
             )
         )
@@ -182,14 +183,15 @@ def _take(column: npt.NDArray[_Item], rows: Int64s | None) -> npt.NDArray[_Item]
 
 def _labels(
     spec: LabelSpec, form: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+) -> tuple[npt.NDArray[np.float64] | Int64s, npt.NDArray[np.bool_]]:
     """Each label as a number or its class's index (K: another), and whether it can be one."""
-    usable = spec.reads(form, bits)
     if spec.kind is LabelKind.REGRESSION:
-        return bits.view(np.float64), usable
+        return bits.view(np.float64), spec.reads(form, bits)
     label = spec.class_of(form, bits)
-    other = np.where(label < 0, len(spec.classes), label)
-    return other.astype(np.float64), usable
+    known = label >= 0
+    if spec.kind is LabelKind.BINARY:
+        return label, known
+    return np.where(known, label, len(spec.classes)), np.ones(len(label), dtype=np.bool_)
 
 
 def _detail(spec: LabelSpec) -> str:

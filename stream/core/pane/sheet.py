@@ -21,16 +21,16 @@ _CHUNK = 4_096  # rows whose digits are made at once, so that they stay in the c
 class Sheet:
     """A ledger's vectors for G groups, filled a part at a time; three more places at the end.
 
-    `group` (n,) tells each row's group, `out` (n,) the rows that are taken away again. `cells`
-    (G, width + 3) int64 are the sums. Methods take n rows, or those that `rows` are the indices of.
+    `group` (n,) tells each row's group, `out` (n,) the rows that are taken away again. To `cells`
+    (G, width + 3) int64 the sums are added. Methods take n rows, or those that `rows` are the
+    indices of.
     """
 
-    def __init__(self, ledger: Ledger, groups: int, group: Int64s, out: _Mask) -> None:
+    def __init__(self, ledger: Ledger, cells: Int64s, group: Int64s, out: _Mask) -> None:
         self._ledger = ledger
-        self._groups = groups
         self._group = group
         self._sign = np.where(out, -1.0, 1.0) if bool(out.any()) else None
-        self.cells = np.zeros((groups, ledger.width + 3), dtype=np.int64)
+        self.cells = cells
 
     def count(self, part: Part, place: Int64s, rows: Int64s | None = None) -> None:
         """Counts each row (of `rows`) at its place, an index into the part laid flat."""
@@ -62,7 +62,7 @@ class Sheet:
             pick = None
             if len(self.cells) > 1 or self._sign is not None:
                 pick = np.arange(here.start, here.stop) if rows is None else rows[here]
-            self._add(part, np.stack([share_digits(x) for x in of(here)], axis=1), pick)
+            self._add(part, np.stack(share_digits(np.stack(of(here)))), pick)
 
     def add_at(self, part: Part, place: Int64s, x: _Floats, rows: Int64s | None) -> None:
         """Adds each row's value, a share, at its place of a part of shape (places, D)."""
@@ -70,11 +70,11 @@ class Sheet:
         for digit, found in enumerate(share_digits(x)):
             view[..., digit] += self._tally(place, view.shape[1], found, rows)
 
-    def _add(self, part: Part, found: Int64s, rows: Int64s | None) -> None:
+    def _add(self, part: Part, found: Int64s | _Floats, rows: Int64s | None) -> None:
         """Adds digits (D, S, n) of the rows' values to a part of shape (S, D)."""
         view = self._ledger.part(self.cells, part)
         if len(self.cells) == 1 and self._sign is None:
-            view[0] += found.sum(axis=2).T
+            view[0] += found.sum(axis=2).T.astype(np.int64)
             return
         for digit, sum_ in np.ndindex(*found.shape[:2]):
             if bool(found[digit, sum_].any()):
@@ -86,7 +86,11 @@ class Sheet:
         self.cells[:, place] += self._tally(None, 1, None, rows)[:, 0]
 
     def _tally(
-        self, place: Int64s | None, size: int, weight: Int64s | None, rows: Int64s | None
+        self,
+        place: Int64s | None,
+        size: int,
+        weight: Int64s | _Floats | None,
+        rows: Int64s | None,
     ) -> Int64s:
         """Sums (groups, size) of rows' weights (1) by place; exact, as they stay below 2^53."""
         if len(self.cells) == 1 and place is not None:
@@ -98,5 +102,6 @@ class Sheet:
         if self._sign is not None:
             sign = self._sign if rows is None else self._sign[rows]
             weights = sign if weight is None else weight * sign
-        counts = np.bincount(flat, weights=weights, minlength=self._groups * size)
-        return counts.astype(np.int64).reshape(self._groups, size)
+        groups = len(self.cells)
+        counts = np.bincount(flat, weights=weights, minlength=groups * size)
+        return counts.astype(np.int64, copy=False).reshape(groups, size)
