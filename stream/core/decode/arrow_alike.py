@@ -57,7 +57,8 @@ class Mold:
         arrays = []
         for column in self.columns:
             stop = column.start + column.width * self.rows
-            raw = pa.py_buffer(b"".join([view[column.start : stop] for view in views]))
+            # A bytearray, as what may be written to is not copied where it must be.
+            raw = pa.py_buffer(bytearray().join([view[column.start : stop] for view in views]))
             array = pa.Array.from_buffers(column.kind, count, [None, raw])
             if column.dictionary is not None:
                 array = pa.DictionaryArray.from_arrays(array, column.dictionary, safe=False)

@@ -100,7 +100,29 @@ def with_times(group: Group, latest: Int64s, reasons: Reasons) -> Group:
     column = group.column(group.layout.event_time)
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
-    exact = np.empty(len(group.record), dtype=np.float64)
+    times = None if column.null_count else _in_range(column)
+    if times is None:
+        times = _checked_times(column, reasons)
+    reasons.add(
+        times > latest,
+        Reason.EVENT_TIME_IN_FUTURE,
+        "event_time_ms: later than its arrival; check the producer's clock",
+    )
+    return group.at(times)
+
+
+def _in_range(column: Any) -> Int64s | None:
+    """Whole milliseconds that are all good, as a producer sends them; None for others."""
+    if not pa.types.is_int64(column.type):
+        return None
+    times: Int64s = column.to_numpy()
+    good = len(times) and int(times.min()) >= 0 and int(times.max()) < END_OF_TIME_MS
+    return times if good else None
+
+
+def _checked_times(column: Any, reasons: Reasons) -> Int64s:
+    """The times, 0 where there is something against one."""
+    exact = np.empty(len(column), dtype=np.float64)
     filled(column, exact)
     if column.null_count:
         reasons.add(
@@ -112,9 +134,4 @@ def with_times(group: Group, latest: Int64s, reasons: Reasons) -> Group:
     fractional = in_range & (times != exact)
     reasons.add(fractional, Reason.WRONG_TYPE, "event_time_ms: expected whole milliseconds")
     reasons.add(~in_range, Reason.TIME_OUT_OF_RANGE, "event_time_ms: before 1970 or after 9999")
-    reasons.add(
-        times > latest,
-        Reason.EVENT_TIME_IN_FUTURE,
-        "event_time_ms: later than its arrival; check the producer's clock",
-    )
-    return group.at(times)
+    return times

@@ -79,7 +79,7 @@ def ids_in(column: Any) -> npt.NDArray[np.uint64]:
     kind = column.type
     if pa.types.is_dictionary(kind):
         return ids_of([str(text) for text in plain(column)])
-    whole = column.combine_chunks()
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     first, buffers = whole.offset, whole.buffers()
     if pa.types.is_fixed_size_binary(kind):
         width = kind.byte_width
