@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from stream.core.records import Int64s, Served
 
 __all__ = ["Coder"]
 
+_Item = TypeVar("_Item", bound=np.generic)
 _KINDS = tuple(LabelKind)
 _BINARY, _MULTICLASS, _REGRESSION = range(len(_KINDS))
 _Probabilities = Mapping[str, float | None]
@@ -50,32 +52,34 @@ class Coder:
         served: Served,
         picked: npt.NDArray[np.intp],
     ) -> PredictionRows:
-        """The rows `picked` (k,) of n served ones; `task`, `cohort`, `time_ms` are (k,)."""
+        """The rows `picked` (k,) of n served ones, ascending; the other columns are theirs."""
         if len(self._known.kind) < len(self._cohorts):
             self._known = _described(self._cohorts)
         known = self._known
-        form, bits = served.form.take(picked), served.bits.take(picked)
-        kind = known.kind.take(cohort)
+        form, bits = _of(served.form, picked), _of(served.bits, picked)
+        which = cohort[:1] if bool((cohort == cohort[:1]).all()) else cohort
+        kind = known.kind.take(which)
         value = served.score.take(picked).astype(np.float64, copy=False)
-        code = np.full(len(picked), -1, dtype=np.int32)
+        found = np.zeros(len(picked), dtype=np.int8)
         for place in (0, 1):  # the form of a class of others than binary ones is none's
-            same = form == known.form[:, place].take(cohort)
-            same &= bits == known.bits[:, place].take(cohort)
-            np.copyto(code, place, where=same)
+            same = form == known.form[:, place].take(which)
+            same &= bits == known.bits[:, place].take(which)
+            np.maximum(found, same * np.int8(place + 1), out=found)
+        code = found.astype(np.int32) - np.int32(1)
         regression = kind == _REGRESSION
         if regression.any():
             number = np.where(form == Form.NUMBER, bits.view(np.float64), np.nan)
             np.copyto(value, number, where=regression)
-        for one in np.unique(cohort[kind == _MULTICLASS]).tolist():
+        for one in np.unique(which[kind == _MULTICLASS]).tolist():
             where = np.flatnonzero(cohort == one)
             code[where] = self._cohorts[one].spec.class_of(form[where], bits[where])
             value[where] = np.nan
         if served.probabilities is not None:
             self._positives(value, cohort, kind, served.probabilities, picked)
         extras = None
-        if known.extras.any() and known.extras.take(cohort).any():
+        if known.extras.any() and known.extras.take(which).any():
             extras = self._extras(cohort, served, picked)
-        ids = served.ids.take(picked, axis=0)
+        ids = _of(served.ids, picked)
         return PredictionRows(task, ids, cohort, time_ms, code, value, extras)
 
     def _positives(
@@ -120,6 +124,11 @@ def _described(cohorts: Sequence[Cohort]) -> _Known:
             form[number], bits[number] = one.spec.bits[:, 0], one.spec.bits[:, 1]
     extras = np.array([one.joined for one in cohorts], dtype=bool) | (kind == _MULTICLASS)
     return _Known(kind, form, bits, extras)
+
+
+def _of(column: npt.NDArray[_Item], picked: npt.NDArray[np.intp]) -> npt.NDArray[_Item]:
+    """The picked rows of a column, ascending: itself where it is all of them."""
+    return column if len(picked) == len(column) else column.take(picked, axis=0)
 
 
 def _of_class(given: _Probabilities, name: str) -> float:

@@ -23,8 +23,9 @@ _MAX_TABLE: Final = 1 << 22  # eras times sets that are looked up in a table of 
 _EVER: Final = np.iinfo(np.int64).min
 
 _Flags = npt.NDArray[np.bool_]
+_Floats = npt.NDArray[np.float64]
 _Numbers = npt.NDArray[np.int32]
-_Shares = tuple[Int64s, npt.NDArray[np.float64]]
+_Shares = tuple[Int64s, _Floats]
 
 
 class Cohorts:
@@ -90,12 +91,29 @@ class Cohorts:
         """
         self._eras.refresh()
         self._renew()
-        shares = np.zeros(len(labels), dtype=np.float64)
-        for number in np.unique(labels.model).tolist():
-            starts, most = self._shares_of(labels.models[number] if number >= 0 else None)
-            rows = labels.model == number
-            shares[rows] = most[np.searchsorted(starts, pane_ms[rows], side="right")]
+        numbers = np.flatnonzero(np.bincount(labels.model + 1)) - 1
+        if len(numbers) == 1:
+            shares = self._largest_at(labels, int(numbers[0]), pane_ms)
+        else:
+            shares = np.zeros(len(labels), dtype=np.float64)
+            for number in numbers.tolist():
+                rows = labels.model == number
+                shares[rows] = self._largest_at(labels, number, pane_ms[rows])
+        if len(shares) and float(shares.min()) >= 1:
+            return np.ones(len(labels), dtype=np.bool_)
         return in_sample(labels.ids, shares)
+
+    def _largest_at(self, labels: Labels, number: int, pane_ms: Int64s) -> _Floats:
+        """The largest share of a model until each of its labels, (n,), or (1,) where all have it.
+
+        Shares ascend: what the first pane and the last one have, those between have too.
+        """
+        starts, most = self._shares_of(labels.models[number] if number >= 0 else None)
+        ends = most[np.searchsorted(starts, [pane_ms.min(), pane_ms.max()], side="right")]
+        if ends[0] == ends[1]:
+            return ends[:1]
+        found: _Floats = most[np.searchsorted(starts, pane_ms, side="right")]
+        return found
 
     def _forget(self) -> None:
         self._plain: _Numbers = np.zeros(0, dtype=np.int32)
