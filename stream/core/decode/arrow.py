@@ -43,8 +43,7 @@ class ArrowReader:
             reasons = Reasons(len(group.record))
             check_ids(group, reasons)
             check_models(group, reasons)
-            latest = timestamp_ms[group.record] + self._limits.max_clock_skew_ms
-            rows = with_times(group, latest, reasons)
+            rows = with_times(group, timestamp_ms + self._limits.max_clock_skew_ms, reasons)
             if not group.layout.has_features:
                 reasons.add(rows.carries == 0, Reason.MISSING_FIELD, "features: no such column")
             if reasons.codes.any():

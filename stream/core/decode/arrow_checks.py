@@ -96,18 +96,22 @@ def _lengths(column: Any) -> npt.NDArray[np.integer]:
 
 
 def with_times(group: Group, latest: Int64s, reasons: Reasons) -> Group:
-    """The group with its event times; floor of what is finer than a millisecond."""
+    """The group with its event times; floor of what is finer than a millisecond.
+
+    `latest` has the last time that is good, of each of the slice's records.
+    """
     column = group.column(group.layout.event_time)
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
     times = None if column.null_count else _in_range(column)
     if times is None:
         times = _checked_times(column, reasons)
-    reasons.add(
-        times > latest,
-        Reason.EVENT_TIME_IN_FUTURE,
-        "event_time_ms: later than its arrival; check the producer's clock",
-    )
+    if int(times.max(initial=0)) > int(latest.min()):  # else none can be later than its own
+        reasons.add(
+            times > latest[group.record],
+            Reason.EVENT_TIME_IN_FUTURE,
+            "event_time_ms: later than its arrival; check the producer's clock",
+        )
     return group.at(times)
 
 

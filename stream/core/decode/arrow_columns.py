@@ -52,26 +52,24 @@ def filled(column: Any, out: _Floats) -> _Mask | None:
     return None
 
 
-def slots(column: Any, lookup: Lookup, count: int) -> Int64s:
-    """The slots of a column's values by a categorical variable's look-up."""
-    out = np.empty(count, dtype=np.int64)
+def slots(column: Any, lookup: Lookup, out: Int64s) -> None:
+    """Writes the slots of a column's values by a categorical variable's look-up to `out`."""
     kind = column.type
     if pa.types.is_null(kind):
         out[:] = lookup[None]
-        return out
-    if pa.types.is_integer(kind) and not column.null_count and count:
+        return
+    if pa.types.is_integer(kind) and not column.null_count and len(out):
         values = column.to_numpy()
         low, high = int(values.min()), int(values.max())
         if high - low < _FEW and high < 1 << 63:
             table = np.array([lookup[value] for value in range(low, high + 1)], dtype=np.int64)
-            table.take(values.astype(np.int64) - low, out=out)
-            return out
+            table.take(values.astype(np.int64) - low, out=out, mode="clip")  # none is clipped
+            return
     if not pa.types.is_dictionary(kind):
         if pa.types.is_float16(kind):
             column = column.cast(pa.float64())
         column = column.dictionary_encode()
     _gather(column, out, lambda values: [lookup[value] for value in values], lookup[None])
-    return out
 
 
 def ids_in(column: Any) -> npt.NDArray[np.uint64]:
@@ -120,7 +118,8 @@ def bits_in(column: Any, values: Values) -> tuple[Bits, dict[int, str]]:
     numbers = np.empty(len(column), dtype=np.float64)
     null = ~column.is_valid().to_numpy() if column.null_count else None
     filled(column, numbers)
-    if pa.types.is_integer(kind) and (np.abs(numbers) >= _EXACT).any():
+    wide = pa.types.is_integer(kind) and kind.bit_width == 64
+    if wide and (np.abs(numbers) >= _EXACT).any():
         listed = column.to_pylist()
         found = values.bits_of(listed)
         return found, texts_of(listed, found)
@@ -197,9 +196,8 @@ def _gather(
         indices = chunk.indices
         if indices.null_count:
             indices = indices.fill_null(0)
-            found = table.take(indices.to_numpy(zero_copy_only=False))
-            found[chunk.indices.is_null().to_numpy(zero_copy_only=False)] = null
-            out[at:end] = found
-        else:
-            out[at:end] = table.take(indices.to_numpy(zero_copy_only=False))
+        # Every index is known to be good: what "clip" saves is a copy of the result.
+        table.take(indices.to_numpy(zero_copy_only=False), out=out[at:end], mode="clip")
+        if chunk.indices.null_count:
+            out[at:end][chunk.indices.is_null().to_numpy(zero_copy_only=False)] = null
         at = end

@@ -86,7 +86,7 @@ def _batch(rows: Group, plan: Plan, served: Served | None) -> Batch:
         if place is None:
             codes[j] = named.size + MISSING
         else:
-            codes[j] = slots(rows.column(place), plan.lookups[j], count)
+            slots(rows.column(place), plan.lookups[j], codes[j])
     known = {variable.name for variable in profile.variables}
     return Batch(
         record=rows.record,

@@ -85,8 +85,7 @@ class LabelReader:
         reasons = Reasons(len(group.record))
         check_ids(group, reasons)
         check_models(group, reasons)
-        latest = slice_.timestamp_ms[group.record] + self._limits.max_clock_skew_ms
-        group = with_times(group, latest, reasons)
+        group = with_times(group, slice_.timestamp_ms + self._limits.max_clock_skew_ms, reasons)
         place = group.layout.label or 0
         bits, texts = bits_in(group.column(place), self._values)
         reasons.add(not_finite(bits), Reason.WRONG_TYPE, NOT_FINITE)

@@ -76,14 +76,15 @@ class Table:
         For many values of one variable: without a region for each of them.
         """
         found = np.zeros(len(self.boundaries) + 2, dtype=np.int64)
+        unknown = 0 if self.cells else -2  # the region that NaN is taken for
         for start in range(0, len(values), _SPAN):
             x = values[start : start + _SPAN]
             region = self.regions_of(x)
-            found += np.bincount(region, minlength=len(found))
-            absent = int(np.count_nonzero(np.isnan(x)))
-            if absent:
-                found[0 if self.cells else -2] -= absent
-                found[-1] += absent
+            own = np.bincount(region, minlength=len(found))
+            if own[unknown] and (absent := int(np.count_nonzero(np.isnan(x)))):
+                own[unknown] -= absent
+                own[-1] += absent
+            found += own
         return found
 
     def regions_of(self, x: Floats) -> Int64s:
