@@ -69,15 +69,13 @@ class Cohorts:
         """
         eras = self._eras.of(batch, pane_ms)
         self._renew()
-        plain, share = self._plain_of(eras)
-        numbers = plain[eras]
+        numbers = self._plain_of(eras)
         if sets is not None:
             rows = np.flatnonzero((sets != 0) & (numbers != NOT_JOINED))
             if len(rows):
                 numbers[rows] = self._in_sets(eras[rows], sets[rows], names)
-        shares = share[eras]
-        if len(shares) and float(shares.min()) < 1:
-            served = batch.served
+        if len(eras) and float(self._share.min()) < 1:
+            shares, served = self._share.take(eras), batch.served
             inside = shares >= 1 if served is None else in_sample(served.ids, shares)
             numbers[~inside] = NOT_JOINED
         return numbers
@@ -91,12 +89,11 @@ class Cohorts:
         """
         self._eras.refresh()
         self._renew()
-        numbers = np.flatnonzero(np.bincount(labels.model + 1)) - 1
-        if len(numbers) == 1:
-            shares = self._largest_at(labels, int(numbers[0]), pane_ms)
+        if len(labels) and bool((labels.model == labels.model[0]).all()):
+            shares = self._largest_at(labels, int(labels.model[0]), pane_ms)
         else:
             shares = np.zeros(len(labels), dtype=np.float64)
-            for number in numbers.tolist():
+            for number in np.unique(labels.model).tolist():
                 rows = labels.model == number
                 shares[rows] = self._largest_at(labels, number, pane_ms[rows])
         if len(shares) and float(shares.min()) >= 1:
@@ -127,20 +124,22 @@ class Cohorts:
             self._version = self._eras.version
             self._forget()
 
-    def _plain_of(self, eras: Int64s) -> tuple[_Numbers, npt.NDArray[np.float64]]:
-        """The cohort without segments and the share, by era; known for these rows' eras."""
+    def _plain_of(self, eras: Int64s) -> _Numbers:
+        """The cohort without segments of each row's era (n,); the eras' shares are known then."""
         known = len(self._plain)
         if known < len(self._eras.list):
             room = max(2 * known, len(self._eras.list))
             more = room - known
             self._plain = np.append(self._plain, np.full(more, _UNKNOWN, dtype=np.int32))
             self._share = np.append(self._share, np.ones(more))
-        unknown = self._plain[eras] == _UNKNOWN
+        numbers = self._plain.take(eras)
+        unknown = numbers == _UNKNOWN
         if unknown.any():
             for era in np.unique(eras[unknown]).tolist():
                 self._plain[era] = self._number_of(self._eras.list[era], ())
                 self._share[era] = self._eras.list[era].monitor.labels.sample
-        return self._plain, self._share
+            numbers = self._plain.take(eras)
+        return numbers
 
     def _in_sets(self, eras: Int64s, sets: _Numbers, names: Sequence[tuple[str, ...]]) -> _Numbers:
         table = self._room(len(names))

@@ -77,6 +77,13 @@ class Eras:
             )
             self._stale = False
         of_entry, first, count, starts = self._columns
+        if len(batch) and bool((batch.entry == batch.entry[0]).all()):
+            # A model's eras ascend: one that holds the first pane and the last holds all of them.
+            model_of = of_entry[batch.entry[[0, 0]]]
+            ends = np.array([pane_ms.min(), pane_ms.max()])
+            found = _last_before(starts, first[model_of], count[model_of], ends)
+            if found[0] == found[1]:
+                return np.full(len(batch), found[0])
         model_of = of_entry[batch.entry]
         low = first[model_of]
         left = count[model_of]
