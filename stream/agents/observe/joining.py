@@ -120,7 +120,7 @@ class Joining:
         record = _of(labels.record, wanted)
         joined = self._buffer.labels(
             LabelRows(
-                task=_tasks(slice_).take(slice_.source.take(record)),
+                task=_tasks(slice_).take(record),
                 ids=_of(labels.ids, wanted),
                 time_ms=_of(times.effective_ms, wanted),
                 watermark_ms=_of(times.watermark_ms, wanted),
@@ -193,7 +193,7 @@ class Joining:
         if not len(places):
             return None
         rows = self._coder.rows(
-            _tasks(slice_).take(slice_.source.take(_of(batch.record, places))),
+            _tasks(slice_).take(_of(batch.record, places)),
             _of(cohort, places),
             _of(part.effective_ms, places),
             batch.served,
@@ -220,8 +220,9 @@ def _of(column: npt.NDArray[_Value], wanted: Int64s) -> npt.NDArray[_Value]:
 
 
 def _tasks(slice_: Slice) -> _Numbers:
-    """The task of each of the slice's sources."""
-    return np.array([source.partition for source in slice_.sources], dtype=np.int32)
+    """The task of each of the slice's records."""
+    partitions = np.array([source.partition for source in slice_.sources], dtype=np.int32)
+    return partitions.take(slice_.source)
 
 
 def _in_order(

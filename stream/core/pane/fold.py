@@ -93,7 +93,7 @@ class Fold:
         if not len(batch):
             return 0
         pane = effective_ms // self._pane_ms
-        late = batch.event_time_ms // self._pane_ms < pane
+        late = batch.event_time_ms < pane * self._pane_ms
         carries = batch.carries
         if keep is not None:
             late, carries = late & keep, np.where(keep, carries, np.uint8(0))
