@@ -164,7 +164,7 @@ def _count_binary(sheet: Sheet, spec: LabelSpec, rows: OutcomeRows, label: Int64
     sheet.count(Part.SCORES, place, scored)
     _count_reliability(sheet, p, y, scored)
     miss = p - y
-    _add_losses(sheet, np.where(y == 1, p, 1.0 - p), miss * miss, scored)
+    _add_losses(sheet, np.abs(p - (1 - y)), miss * miss, scored)  # p of a 1, 1 - p of a 0
 
 
 def _count_multiclass(sheet: Sheet, probabilities: _Floats, label: Int64s) -> None:

@@ -51,7 +51,7 @@ class Sheet:
             stop = min(start + _CHUNK, x.shape[1])
             pick = np.arange(start, stop) if rows is None else rows[start:stop]
             parts = np.moveaxis(digits(x[:, start:stop], form), -1, 0)
-            self._add(part, np.ascontiguousarray(parts), pick)
+            self._add(part, list(np.ascontiguousarray(parts)), pick)
 
     def add_shares(
         self, part: Part, of: Callable[[slice], Sequence[_Floats]], n: int, rows: Int64s | None
@@ -62,7 +62,7 @@ class Sheet:
             pick = None
             if len(self.cells) > 1 or self._sign is not None:
                 pick = np.arange(here.start, here.stop) if rows is None else rows[here]
-            self._add(part, np.stack(share_digits(np.stack(of(here)))), pick)
+            self._add(part, share_digits(np.stack(of(here))), pick)
 
     def add_at(self, part: Part, place: Int64s, x: _Floats, rows: Int64s | None) -> None:
         """Adds each row's value, a share, at its place of a part of shape (places, D)."""
@@ -70,15 +70,16 @@ class Sheet:
         for digit, found in enumerate(share_digits(x)):
             view[..., digit] += self._tally(place, view.shape[1], found, rows)
 
-    def _add(self, part: Part, found: Int64s | _Floats, rows: Int64s | None) -> None:
-        """Adds digits (D, S, n) of the rows' values to a part of shape (S, D)."""
+    def _add(self, part: Part, found: Sequence[Int64s | _Floats], rows: Int64s | None) -> None:
+        """Adds D digits, each (S, n), of the rows' values to a part of shape (S, D)."""
         view = self._ledger.part(self.cells, part)
-        if len(self.cells) == 1 and self._sign is None:
-            view[0] += found.sum(axis=2).T.astype(np.int64)
-            return
-        for digit, sum_ in np.ndindex(*found.shape[:2]):
-            if bool(found[digit, sum_].any()):
-                view[:, sum_, digit] += self._tally(None, 1, found[digit, sum_], rows)[:, 0]
+        for digit, values in enumerate(found):
+            if len(self.cells) == 1 and self._sign is None:
+                view[0, :, digit] += values.sum(axis=1).astype(np.int64, copy=False)
+                continue
+            for sum_, each in enumerate(values):
+                if bool(each.any()):
+                    view[:, sum_, digit] += self._tally(None, 1, each, rows)[:, 0]
 
     def total(self, place: int, x: _Mask | None) -> None:
         """Counts rows (where `x`) at a place counted from the end."""
