@@ -29,6 +29,7 @@ FIRST_LAYER = tuple(
         "partitioner",
         "names",
         "numbers",
+        "compiled",
     )
 )
 # Modules of the shell that stand alone: what records and topics look like on the wire.
@@ -100,6 +101,7 @@ def _agent(name: str, *others: str) -> Rule:
 # The longest part that a module's name starts with decides.
 RULES: tuple[Rule, ...] = (
     *(Rule(part, FIRST_LAYER, _NUMBERS | {"xxhash"}, EFFECTS) for part in FIRST_LAYER),
+    Rule("stream.core.compiled", (), frozenset({"numba"}), EFFECTS),
     _stage("decode", "msgspec"),
     _stage("join"),
     _stage("pane"),

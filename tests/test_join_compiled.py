@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from stream.core.compiled import compiled
 from stream.core.join import JoinBuffer, JoinRules, arena, chains, seen, settle, wait
-from stream.core.join.compiled import compiled
 from stream.core.join.index import all_pairs
 from stream.core.join.warm import warm_up
 from stream.core.labels import Form

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.join.compiled import compiled
+from stream.core.compiled import compiled
 from stream.core.join.layout import EXTENT_SHIFT, Rows, Slots
 from stream.core.join.seen import known
 from stream.core.records import Int64s

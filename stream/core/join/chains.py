@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stream.core.compiled import compiled
 from stream.core.join.columns import Chains, CohortTable, LabelColumns, PredictionColumns, Spare
-from stream.core.join.compiled import compiled
 from stream.core.join.layout import EXTENT_SHIFT, Ids, Rows, Slots
 from stream.core.records import Int64s
 

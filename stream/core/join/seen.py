@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.join.compiled import compiled
+from stream.core.compiled import compiled
 from stream.core.join.layout import EXTENT_SHIFT, Slots
 from stream.core.records import Int64s
 

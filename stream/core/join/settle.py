@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stream.core.compiled import compiled
 from stream.core.join.columns import LabelColumns
-from stream.core.join.compiled import compiled
 from stream.core.join.events import JoinEvent, Tally
 from stream.core.join.layout import Ids, Rows, Slots
 from stream.core.labels import Form

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from stream.core.compiled import compiled
 from stream.core.join.archive import Archive, Archived
 from stream.core.join.columns import LabelColumns
-from stream.core.join.compiled import compiled
 from stream.core.join.layout import EXTENT_SHIFT, WAITING, Ids, Rows, Slots
 from stream.core.join.room import beyond
 from stream.core.join.seen import firsts
