@@ -202,13 +202,11 @@ class Arena:
         while ends and ends[0] < before_ms:
             yield self.buckets[task][ends[0]]
 
-    def release(self, bucket: Bucket) -> Slots:
-        """Forgets a bucket; returns the slots that were its rows', which are nobody's now."""
-        slots = self.slots_of(bucket)
+    def release(self, bucket: Bucket) -> None:
+        """Forgets a bucket: the slots of its rows are nobody's now."""
         self._counts[bucket.task] -= bucket.rows
         self._give_back(bucket.extents)
         self._forget(bucket)
-        return slots
 
     def extend(self, bucket: Bucket, rows: int) -> Slots:
         """Slots for so many more rows of a bucket."""

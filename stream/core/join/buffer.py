@@ -160,9 +160,7 @@ class JoinBuffer:
         kept = self._keeper.keep(rows)
         for task in kept.challenged:
             self._waiting.challenge(task)
-        outcomes = NO_OUTCOMES
-        if self._waiting.table.index.count and len(kept.numbers):
-            outcomes = self._meet(rows, kept, tally)
+        outcomes = self._meet(rows, kept, tally)
         count(tally, JoinEvent.DUPLICATE, rows.task[kept.duplicate])
         count(tally, JoinEvent.UNKEPT, rows.task[kept.unkept])
         return PredictionsJoined(kept.duplicate, kept.unkept, outcomes, tally)
@@ -213,8 +211,11 @@ class JoinBuffer:
 
     def _meet(self, rows: PredictionRows, kept: Kept, tally: Tally) -> Outcomes:
         """Labels that waited, with those of their predictions that are new."""
+        awaited = kept.numbers[self._waiting.table.index.holds(rows.task.take(kept.numbers))]
+        if not len(awaited):
+            return NO_OUTCOMES
         slots, labels = self._waiting.meeting(
-            rows.ids.take(kept.numbers, axis=0), rows.task.take(kept.numbers)
+            rows.ids.take(awaited, axis=0), rows.task.take(awaited)
         )
         if not len(slots):
             return NO_OUTCOMES

@@ -95,6 +95,7 @@ def _hang(table: Chains, slot: int, hashed: np.int64) -> None:
     link = table.links[slot]
     link["next"], link["hash"] = table.heads[cell], hashed
     table.heads[cell] = slot
+    table.counts[table.owner[slot >> EXTENT_SHIFT]] += 1
 
 
 @compiled
@@ -106,25 +107,24 @@ def hang(table: Chains, slots: Slots) -> None:
 
 
 @compiled
-def unhang(table: Chains, slots: Slots) -> int:
-    """Takes out those of the rows at these slots that hang; how many did."""
-    links, heads, count = table.links, table.heads, 0
+def unhang(table: Chains, slots: Slots) -> None:
+    """Takes out those of the rows at these slots that hang."""
+    links, heads, owner, counts = table.links, table.heads, table.owner, table.counts
     for slot in slots:
         link = links[slot]
         cell = _cell(link["hash"], table.size, table.bits)
         here = heads[cell]
         if here == slot:
             heads[cell] = link["next"]
-            count += 1
+            counts[owner[slot >> EXTENT_SHIFT]] -= 1
             continue
         while here != NONE:
             following = links[here]["next"]
             if following == slot:
                 links[here]["next"] = link["next"]
-                count += 1
+                counts[owner[slot >> EXTENT_SHIFT]] -= 1
                 break
             here = following
-    return count
 
 
 @compiled

@@ -152,6 +152,8 @@ def distinct(
     numbers: npt.NDArray[np.int32],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """The numbers there are, ascending, and each one's place among them; small, from -1 on."""
+    if bool((numbers == numbers[0]).all()):
+        return numbers[:1], np.zeros_like(numbers)
     shifted = numbers + np.int32(1)
     there = np.flatnonzero(np.bincount(shifted))
     places = np.zeros(there[-1] + 1, dtype=np.int32)

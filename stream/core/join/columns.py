@@ -30,12 +30,14 @@ class Chains(NamedTuple):
     links  by slot, as rows are: small, so that what is not meant is passed over near by
     owner  the extents' tasks
     heads  the first slot of each cell's chain
+    counts  each task's number of rows that hang
     """
 
     rows: Rows
     links: Rows
     owner: _Int32s
     heads: npt.NDArray[np.uint32]
+    counts: Int64s
     size: int
     bits: int
 

@@ -25,10 +25,7 @@ _SMALL = 1 << 20  # cells: up to so many it grows by a half, beyond by a sixteen
 
 
 class Index:
-    """Rows of an arena by id. Rows of one id are found in no particular order.
-
-    `count` is how many are in it.
-    """
+    """Rows of an arena by id. Rows of one id are found in no particular order."""
 
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
@@ -36,7 +33,7 @@ class Index:
         self._heads = np.full(1 << _FIRST_BITS, NONE, dtype=np.uint32)
         self._bits = _FIRST_BITS
         self._size = 1 << _FIRST_BITS
-        self.count = 0
+        self._counts = np.zeros(0, dtype=np.int64)
 
     @property
     def nbytes(self) -> int:
@@ -46,8 +43,13 @@ class Index:
     @property
     def chains(self) -> Chains:
         """What the compiled loops work on, until rows or room are added."""
-        arena = self._arena
-        return Chains(arena.rows, self._links, arena.owner, self._heads, self._size, self._bits)
+        rows, owner, links, heads = self._arena.rows, self._arena.owner, self._links, self._heads
+        return Chains(rows, links, owner, heads, self._counts, self._size, self._bits)
+
+    def holds(self, task: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Whether there are rows of each of these tasks (n,)."""
+        known: npt.NDArray[np.bool_] = np.append(self._counts > 0, False)
+        return known.take(task, mode="clip")
 
     def find(self, ids: Ids, task: npt.NDArray[np.int32]) -> tuple[Int64s, Slots]:
         """Every row that has one of the ids and is the same task's: the id's number, its slot."""
@@ -60,14 +62,16 @@ class Index:
         """Takes in rows that the arena holds and the index doesn't yet."""
         self.make_room()
         hang(self.chains, slots)
-        self.count += len(slots)
 
     def remove(self, slots: Slots) -> None:
         """Takes out rows, those that are in it, before their slots are used again."""
-        self.count -= unhang(self.chains, slots)
+        unhang(self.chains, slots)
 
     def make_room(self) -> None:
-        """Links for all slots, and cells enough: three for four rows."""
+        """Links for all slots, counts for all tasks, and cells enough: three for four rows."""
+        tasks = int(self._arena.owner.max(initial=-1)) + 1
+        if len(self._counts) < tasks:
+            self._counts.resize(tasks, refcheck=False)
         if len(self._links) < len(self._arena.rows):
             self._links.resize(len(self._arena.rows), refcheck=False)
         wanted = self._arena.total() * 3 // 4

@@ -110,7 +110,7 @@ class Journal:
         """Records of many rows, ahead of `changes`; of the newest none, much becomes of those."""
         told, arena = self._tasks.setdefault(task, _Task()), self._table.arena
         rows = arena.count(task)
-        if rows - told.looked < 2 * self._most:
+        if rows - told.looked < self._most:
             return
         told.looked = rows
         for bucket in arena.buckets.get(task, {}).values():

@@ -66,7 +66,6 @@ class Keeper:
         arena.confirm(places)
         numbers = np.flatnonzero(fate == _KEPT)
         slots = kept.take(numbers)
-        index.count += len(numbers)
         if rows.extras is not None:
             self._pending.keep_extras(slots, [rows.extras[i] for i in numbers.tolist()])
         challenged = np.flatnonzero(joined).tolist()

@@ -27,14 +27,14 @@ def write_columns(
     """
     counts: list[int] = []
     parts: list[bytes | memoryview] = []
-    for column in columns:
+    for column in map(np.ascontiguousarray, columns):
         starts = _starts(column.view(f"u{column.itemsize}"))
         counts.append(0 if starts is None else len(starts))
         if starts is None:
-            parts.append(np.ascontiguousarray(column).data)
+            parts.append(column.data)
         else:
             lengths = np.diff(starts, append=len(column)).astype(_LENGTH)
-            parts += [np.ascontiguousarray(column.take(starts)).data, lengths.data]
+            parts += [column.take(starts).data, lengths.data]
     return counts, parts
 
 

@@ -113,8 +113,9 @@ class Table:
         return found if any(extra is not None for extra in found) else None
 
     def _release(self, bucket: Bucket) -> Slots:
-        slots = self.arena.release(bucket)
+        slots = self.arena.slots_of(bucket)
         self.index.remove(slots)
+        self.arena.release(bucket)
         self.released.setdefault(bucket.task, []).append(bucket.end_ms)
         if self.extras is not None:
             self.extras[slots[slots < len(self.extras)]] = None
