@@ -27,7 +27,6 @@ Floats = npt.NDArray[np.float64]
 
 _MOST_CELLS = 1 << 14
 _SMALL = 1 << 16  # cells of a stack that stay in the cache
-_SPAN = 16_384  # values of one variable that are counted at once
 _BLOCK = 40_000  # values a pass works on at once, so that its arrays stay in the cache
 
 
@@ -69,23 +68,6 @@ class Table:
         self.cells, self.scale, self.shift = cells, scale, shift
         self.regions = np.searchsorted(places, np.arange(cells + 2))
         self.limits = np.append(self.boundaries, np.nan).take(self.regions)
-
-    def counts(self, values: Floats) -> Int64s:
-        """How many of (n,) values lie in each region, and last how many are missing (NaN).
-
-        For many values of one variable: without a region for each of them.
-        """
-        found = np.zeros(len(self.boundaries) + 2, dtype=np.int64)
-        unknown = 0 if self.cells else -2  # the region that NaN is taken for
-        for start in range(0, len(values), _SPAN):
-            x = values[start : start + _SPAN]
-            region = self.regions_of(x)
-            own = np.bincount(region, minlength=len(found))
-            if own[unknown] and (absent := int(np.count_nonzero(np.isnan(x)))):
-                own[unknown] -= absent
-                own[-1] += absent
-            found += own
-        return found
 
     def regions_of(self, x: Floats) -> Int64s:
         """The regions of values, (n,); of NaN the first, where no table serves the last."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from stream.core.pane.binning import Table
+from stream.core.pane.tally import add_regions
 from stream.core.records import Batch, Int64s
 from stream.core.specs import Profile
 
 __all__ = ["counted"]
-
-_Item = TypeVar("_Item", bound=np.generic)
 
 
 def counted(profile: Profile, tables: Sequence[Table], batches: Sequence[Batch]) -> Int64s:
@@ -23,16 +21,11 @@ def counted(profile: Profile, tables: Sequence[Table], batches: Sequence[Batch])
     `tables` are those of the profile's numeric variables, in its order.
     """
     counts = np.zeros(profile.width + 1, dtype=np.int64)
-    own: Int64s
-    for number, start in enumerate(profile.starts[:-1].tolist()):
-        place = number - len(tables)
-        if place < 0:
-            own = tables[number].counts(_joined([batch.numeric[number] for batch in batches]))
-        else:
-            own = np.bincount(_joined([batch.codes[place] for batch in batches]))
-        counts[start : start + len(own)] = own
+    for number, (start, stop) in enumerate(pairwise(profile.starts.tolist())):
+        own, place = counts[start:stop], number - len(tables)
+        for batch in batches:
+            if place < 0:
+                add_regions(batch.numeric[number], tables[number], own)
+            else:
+                own += np.bincount(batch.codes[place], minlength=len(own))
     return counts
-
-
-def _joined(parts: Sequence[npt.NDArray[_Item]]) -> npt.NDArray[_Item]:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -16,6 +16,7 @@ from stream.core.pane.groups import Accumulator, Rows
 from stream.core.pane.rawfold import RawFold
 from stream.core.pane.slots import Slots
 from stream.core.pane.spreading import by_segment
+from stream.core.pane.tally import warm_up
 from stream.core.records import (
     CARRIES_FEATURES,
     CARRIES_PREDICTION,
@@ -62,6 +63,7 @@ class Fold:
     """
 
     def __init__(self, profiles: Profiles, pane_ms: int) -> None:
+        warm_up()
         self._profiles = profiles
         self._pane_ms = pane_ms
         self._tables: list[tuple[Table, ...]] = []
