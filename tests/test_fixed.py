@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.core.fixed import NARROW, SHARE, WIDE, Form, digits, exact, log, share_digits, total
+from stream.core.fixed import NARROW, SHARE, WIDE, Form, digits, exact, total
 
 FORMS = (SHARE, NARROW, WIDE)
 
@@ -42,34 +42,7 @@ def test_what_is_too_large_is_held_at_the_limit(form: Form) -> None:
     assert not nothing.any()
 
 
-@given(values=st.lists(st.floats(0.0, 2.0**20), min_size=1, max_size=30))
-def test_digits_of_shares_are_the_digits(values: list[float]) -> None:
-    own = np.stack(share_digits(np.array(values)), axis=-1)
-    assert own.tolist() == digits(np.array(values), SHARE).tolist()
-
-
 def test_a_million_values_add_up_to_what_they_are() -> None:
     values = np.random.default_rng(5).normal(size=1_000_000)
     assert abs(total(digits(values).sum(axis=0)) - math.fsum(values)) < 1e6 * 2.0**-41
     assert total(digits(np.full(1_000_000, 0.5)).sum(axis=0)) == 500_000.0
-
-
-@given(x=st.floats(2.0**-1000, 2.0**1000))
-def test_the_logarithm_is_the_true_one(x: float) -> None:
-    mine = float(log(np.array([x]))[0])
-    true = math.log(x)
-    assert abs(mine - true) <= 4e-16 * max(1.0, abs(true))
-
-
-@given(x=st.floats(2.0**-53, 1.0))
-def test_the_logarithm_uses_what_is_exact_everywhere(x: float) -> None:
-    """The same steps in Python floats give the same bits: nothing was fused or approximated."""
-    mantissa, exponent = math.frexp(x)
-    if mantissa < math.sqrt(0.5):
-        mantissa, exponent = mantissa * 2, exponent - 1
-    s = (mantissa - 1) / (mantissa + 1)
-    series = 2 / 23
-    for odd in range(21, 0, -2):
-        series = series * (s * s) + 2 / odd
-    expected = exponent * math.log(2) + s * series
-    assert log(np.full(17, x)).tolist() == [expected] * 17

@@ -15,13 +15,10 @@ import numpy.typing as npt
 
 from stream.core.records import Int64s
 
-__all__ = ["NARROW", "SHARE", "WIDE", "Form", "digits", "exact", "log", "share_digits", "total"]
+__all__ = ["NARROW", "SHARE", "WIDE", "Form", "digits", "exact", "total"]
 
 _Floats = npt.NDArray[np.float64]
 _BASE_BITS = 32
-_ROOT_HALF = 0.7071067811865476
-_LOG_2 = 0.6931471805599453
-_SERIES = tuple(2.0 / odd for odd in range(1, 24, 2))  # of s·(2 + 2s²/3 + 2s⁴/5 + …)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +65,6 @@ def digits(x: _Floats, form: Form = NARROW) -> Int64s:
     return np.moveaxis(found, 0, -1)
 
 
-def share_digits(x: _Floats) -> tuple[_Floats, _Floats]:
-    """The lower and the higher digits of SHARE of values from 0 to 2^20: what `digits` gives.
-
-    It costs a fraction of that, as nothing is negative, too large or NaN. They are whole numbers
-    held as floats: sums of them are exact below 2^53.
-
-    >>> [each.tolist() for each in share_digits(np.array([1.5, 0.0]))]
-    [[0.0, 0.0], [384.0, 0.0]]
-    """
-    low = np.rint(x * 2.0**SHARE.bits)
-    high = np.floor(low * 2.0**-_BASE_BITS)
-    low -= high * 2.0**_BASE_BITS
-    return low, high
-
-
 def total(sums: Int64s | Sequence[int], form: Form = NARROW) -> float:
     """The real number that sums of digits, (form.digits,), are worth; correctly rounded.
 
@@ -95,28 +77,3 @@ def total(sums: Int64s | Sequence[int], form: Form = NARROW) -> float:
 def exact(sums: Int64s | Sequence[int]) -> int:
     """The integer that sums of digits stand for, in units of 2^-bits."""
     return sum(int(digit) << (place * _BASE_BITS) for place, digit in enumerate(sums))
-
-
-def log(x: _Floats) -> _Floats:
-    """The natural logarithm of positive, normal numbers: the same bits on every processor.
-
-    Unlike numpy's it is made of additions, multiplications and divisions alone, which IEEE 754
-    defines to the last bit. Within 4e-16 of the true value, relatively or absolutely, whichever
-    is more. The series is that of 2·atanh((m - 1)/(m + 1)), for m between √½ and √2.
-
-    >>> log(np.array([1.0, 0.5])).tolist()
-    [0.0, -0.6931471805599453]
-    """
-    mantissa, exponent = np.frexp(x)
-    small = mantissa < _ROOT_HALF
-    mantissa = mantissa * (small + 1.0)
-    power = (exponent - small).astype(np.float64)
-    s = (mantissa - 1.0) / (mantissa + 1.0)
-    square = s * s
-    series = np.full_like(square, _SERIES[-1])
-    for term in _SERIES[-2::-1]:
-        series *= square
-        series += term
-    series *= s
-    power *= _LOG_2
-    return np.asarray(power + series)

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.fixed import WIDE, log
+from stream.core.fixed import WIDE
 from stream.core.labels import LabelKind, LabelSpec
-from stream.core.ledger import REGRESSION_LIMIT, RELIABILITY_BINS, Ledger, Part
+from stream.core.ledger import REGRESSION_LIMIT, Ledger, Part, ledger_of
 from stream.core.logbins import DELAYS
-from stream.core.pane.binning import Table
 from stream.core.pane.sheet import Sheet
+from stream.core.pane.outcome_tally import (
+    Layout,
+    Rows,
+    Steps,
+    tally_binary,
+    tally_multiclass,
+    tally_rows,
+)
 from stream.core.records import Int64s, Kind
 
-__all__ = ["OutcomeRows", "count_outcomes"]
+__all__ = ["OutcomeRows", "count_outcomes", "warm_up"]
 
 _Floats = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]
 _CELLS = 1 << 21  # places that are filled at once: 16 MB
 _BLOCK = 8_192  # rows that are counted at once, so that their columns stay in the cache
 _MOST_ROWS = 1 << 20  # digits of so many add up below 2^53, in which bincount adds
-_EPSILON = float(np.finfo(np.float64).eps)
+_DELAYS = Steps.of(DELAYS.edges[:-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ def count_outcomes(
     keys, group = _groups(rows)
     most = max(1, _CELLS // ledger.width)
     if len(keys) <= most:
-        yield from zip(keys, _sheet(spec, ledger, len(keys), rows, group), strict=True)
+        yield from zip(keys, _counted(spec, ledger, len(keys), rows, group), strict=True)
         return
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(0, len(keys) + most, most))
@@ -99,7 +107,7 @@ def count_outcomes(
         own, low = order[start:stop], number * most
         part = keys[low : low + most]
         yield from zip(
-            part, _sheet(spec, ledger, len(part), rows.at(own), group[own] - low), strict=True
+            part, _counted(spec, ledger, len(part), rows.at(own), group[own] - low), strict=True
         )
 
 
@@ -123,87 +131,60 @@ def _groups(rows: OutcomeRows) -> tuple[list[tuple[int, int, Kind]], Int64s]:
     return keys, group
 
 
-def _sheet(
+def _counted(
     spec: LabelSpec, ledger: Ledger, groups: int, rows: OutcomeRows, group: Int64s
 ) -> Int64s:
+    """The vectors of `groups` groups, (groups, width + 3); `group` tells each row's."""
     cells = np.zeros((groups, ledger.width + 3), dtype=np.int64)
-    step = max(_BLOCK, cells.size)
-    for start in range(0, len(rows), step):
-        block = slice(start, start + step)
-        part = rows.at(block)
-        _fill(Sheet(ledger, cells, group[block], part.out), spec, part)
+    layout, flat = Layout.of(ledger, len(spec.classes)), cells.reshape(-1)
+    columns = _columns(spec, rows, group)
+    tally_rows(flat, layout, _DELAYS, columns)
+    if spec.kind is LabelKind.BINARY:
+        tally_binary(flat, layout, _steps(spec.edges), columns)
+    elif spec.kind is LabelKind.MULTICLASS and rows.probabilities is not None:
+        tally_multiclass(flat, layout, columns, _column(rows.probabilities, np.float64))
+    elif spec.kind is LabelKind.REGRESSION:
+        step = max(_BLOCK, cells.size)
+        for start in range(0, len(rows), step):
+            block = slice(start, start + step)
+            part = rows.at(block)
+            _count_regression(Sheet(ledger, cells, group[block], part.out), part)
     return cells
 
 
-def _fill(sheet: Sheet, spec: LabelSpec, rows: OutcomeRows) -> None:
-    if bool(rows.out.any()):
-        sheet.total(-3, rows.out)
-    sheet.total(-2, None)
-    sheet.total(-1, rows.late)
-    sheet.count(Part.DELAYS, DELAYS.bin_of(rows.delay_ms.astype(np.float64)))
-    if spec.kind is LabelKind.REGRESSION:
-        _count_regression(sheet, rows)
-        return
-    places = len(spec.classes) + 1
-    label = rows.label.astype(np.int64, copy=False)
-    predicted = np.where(rows.code < 0, places - 1, rows.code)
-    sheet.count(Part.CONFUSION, predicted * places + label)
-    if spec.kind is LabelKind.BINARY:
-        _count_binary(sheet, spec, rows, label)
-    elif rows.probabilities is not None:
-        _count_multiclass(sheet, rows.probabilities, label)
+def _columns(spec: LabelSpec, rows: OutcomeRows, group: Int64s) -> Rows:
+    label = rows.label if spec.classes else group  # a regression's is not looked at
+    return Rows(
+        _column(group, np.int64),
+        _column(rows.out, np.bool_),
+        _column(rows.late, np.bool_),
+        _column(rows.delay_ms, np.int64),
+        _column(rows.code, np.int32),
+        _column(label, np.int64),
+        _column(rows.value, np.float64),
+    )
 
 
-def _count_binary(sheet: Sheet, spec: LabelSpec, rows: OutcomeRows, label: Int64s) -> None:
-    scored = _where((rows.value >= 0.0) & (rows.value <= 1.0))
-    p, y = (rows.value, label) if scored is None else (rows.value[scored], label[scored])
-    place = _bins(spec.edges).regions_of(p)  # region 1 is the first bin
-    place *= 2
-    place += y
-    place -= 2
-    sheet.count(Part.SCORES, place, scored)
-    _count_reliability(sheet, p, y, scored)
-    miss = p - y
-    _add_losses(sheet, np.abs(p - (1 - y)), miss * miss, scored)  # p of a 1, 1 - p of a 0
-
-
-def _count_multiclass(sheet: Sheet, probabilities: _Floats, label: Int64s) -> None:
-    classes = probabilities.shape[1]
-    sound = ((probabilities >= 0.0) & (probabilities <= 1.0)).all(axis=1) & (label < classes)
-    scored = _where(sound)
-    if scored is not None:
-        probabilities, label = probabilities[scored], label[scored]
-    each = np.arange(len(label))
-    top = probabilities.argmax(axis=1)
-    _count_reliability(sheet, probabilities[each, top], (top == label).astype(np.int64), scored)
-    own = probabilities[each, label]
-    brier = np.zeros(len(label))
-    for column in range(classes):
-        miss = probabilities[:, column] - (label == column)
-        brier += miss * miss
-    _add_losses(sheet, own, brier, scored)
-
-
-def _count_reliability(sheet: Sheet, p: _Floats, came: Int64s, rows: Int64s | None) -> None:
-    place = np.minimum((p * RELIABILITY_BINS).astype(np.int64), RELIABILITY_BINS - 1)
-    sheet.count_true(Part.RELIABILITY, place, came, rows)
-    sheet.add_at(Part.RELIABILITY_SUMS, place, p, rows)
-
-
-def _add_losses(sheet: Sheet, came: _Floats, brier: _Floats, rows: Int64s | None) -> None:
-    """Adds the losses of rows whose own class had the probability `came`."""
-
-    def sums(here: slice) -> Sequence[_Floats]:
-        loss = -log(np.clip(came[here], _EPSILON, 1.0 - _EPSILON))
-        return loss, loss * loss, brier[here], brier[here] * brier[here]
-
-    sheet.add_shares(Part.LOSSES, sums, len(came), rows)
+def _column(values: npt.NDArray[Any], dtype: type[np.generic]) -> Any:
+    return np.require(values, dtype, ("C", "W"))
 
 
 @lru_cache(maxsize=1024)
-def _bins(edges: tuple[float, ...]) -> Table:
-    """The look-up of scores' bins."""
-    return Table(edges)
+def _steps(edges: tuple[float, ...]) -> Steps:
+    """The look-up of scores' bins, the first of which is from 0 and the last one to 1."""
+    return Steps.of(np.array(edges[1:-1], dtype=np.float64))
+
+
+@cache
+def warm_up() -> None:
+    """Compiles the loops before records come, once a process: in a transaction it may time out."""
+    for kind, classes in ((LabelKind.BINARY, 2), (LabelKind.MULTICLASS, 3)):
+        spec = LabelSpec(kind, ("0", "1", "2")[:classes], (0.0, 1.0))
+        none, flags = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.bool_)
+        shares = np.zeros((1, classes))
+        code = none.astype(np.int32)
+        row = OutcomeRows(none, none, flags, flags, flags, code, shares[:, 0], none, none, shares)
+        list(count_outcomes(spec, ledger_of(spec), row))
 
 
 def _count_regression(sheet: Sheet, rows: OutcomeRows) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from stream.core.labels import LabelKind, LabelSpec
 from stream.core.ledger import ledger_of
 from stream.core.outcomes import Change, Cohort, Outcomes
-from stream.core.pane.outcome_counts import OutcomeRows, count_outcomes
+from stream.core.pane.outcome_counts import OutcomeRows, count_outcomes, warm_up
 from stream.core.records import Group, Int64s, Kind, ModelKey
 
 __all__ = ["OutcomeFold", "RefusedLabels"]
@@ -46,6 +46,7 @@ class OutcomeFold:
     """
 
     def __init__(self, pane_ms: int) -> None:
+        warm_up()
         self._pane_ms = pane_ms
         self.clear()
 

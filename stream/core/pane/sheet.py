@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.fixed import Form, digits, share_digits
+from stream.core.fixed import Form, digits
 from stream.core.ledger import Ledger, Part
 from stream.core.records import Int64s
 
@@ -38,13 +38,6 @@ class Sheet:
         size = int(np.prod(view.shape[1:]))
         view += self._tally(place, size, None, rows).reshape(view.shape)
 
-    def count_true(self, part: Part, place: Int64s, true: Int64s, rows: Int64s | None) -> None:
-        """Counts rows at their places of a part of shape (places, 2): all, and the true ones."""
-        view = self._ledger.part(self.cells, part)
-        found = self._tally(place * 2 + true, 2 * view.shape[1], None, rows).reshape(view.shape)
-        view[..., 0] += found.sum(axis=-1)
-        view[..., 1] += found[..., 1]
-
     def add(self, part: Part, x: _Floats, form: Form, rows: Int64s | None = None) -> None:
         """Adds the sums (S, n) of the rows' values to a part of shape (S, D)."""
         for start in range(0, x.shape[1], _CHUNK):
@@ -52,23 +45,6 @@ class Sheet:
             pick = np.arange(start, stop) if rows is None else rows[start:stop]
             parts = np.moveaxis(digits(x[:, start:stop], form), -1, 0)
             self._add(part, list(np.ascontiguousarray(parts)), pick)
-
-    def add_shares(
-        self, part: Part, of: Callable[[slice], Sequence[_Floats]], n: int, rows: Int64s | None
-    ) -> None:
-        """Adds sums of n rows to a part of shape (S, D): `of` gives S values of a slice of them."""
-        for start in range(0, n, _CHUNK):
-            here = slice(start, min(start + _CHUNK, n))
-            pick = None
-            if len(self.cells) > 1 or self._sign is not None:
-                pick = np.arange(here.start, here.stop) if rows is None else rows[here]
-            self._add(part, share_digits(np.stack(of(here))), pick)
-
-    def add_at(self, part: Part, place: Int64s, x: _Floats, rows: Int64s | None) -> None:
-        """Adds each row's value, a share, at its place of a part of shape (places, D)."""
-        view = self._ledger.part(self.cells, part)
-        for digit, found in enumerate(share_digits(x)):
-            view[..., digit] += self._tally(place, view.shape[1], found, rows)
 
     def _add(self, part: Part, found: Sequence[Int64s | _Floats], rows: Int64s | None) -> None:
         """Adds D digits, each (S, n), of the rows' values to a part of shape (S, D)."""
@@ -80,11 +56,6 @@ class Sheet:
             for sum_, each in enumerate(values):
                 if bool(each.any()):
                     view[:, sum_, digit] += self._tally(None, 1, each, rows)[:, 0]
-
-    def total(self, place: int, x: _Mask | None) -> None:
-        """Counts rows (where `x`) at a place counted from the end."""
-        rows = None if x is None else np.flatnonzero(x)
-        self.cells[:, place] += self._tally(None, 1, None, rows)[:, 0]
 
     def _tally(
         self,
