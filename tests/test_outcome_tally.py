@@ -17,8 +17,8 @@ from stream.core.ledger import Part, ledger_of
 from stream.core.logbins import DELAYS
 from stream.core.pane import tally
 from stream.core.pane.outcome_counts import OutcomeRows, count_outcomes
-from stream.core.pane.outcomes import OutcomeFold
 from stream.core.pane.outcome_tally import log
+from stream.core.pane.outcomes import OutcomeFold
 from stream.core.records import Int64s, Kind
 from tests.outcome_rows import BINARY, MULTICLASS, REGRESSION
 

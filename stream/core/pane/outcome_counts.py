@@ -15,7 +15,6 @@ from stream.core.fixed import WIDE
 from stream.core.labels import LabelKind, LabelSpec
 from stream.core.ledger import REGRESSION_LIMIT, Ledger, Part, ledger_of
 from stream.core.logbins import DELAYS
-from stream.core.pane.sheet import Sheet
 from stream.core.pane.outcome_tally import (
     Layout,
     Rows,
@@ -24,6 +23,7 @@ from stream.core.pane.outcome_tally import (
     tally_multiclass,
     tally_rows,
 )
+from stream.core.pane.sheet import Sheet
 from stream.core.records import Int64s, Kind
 
 __all__ = ["OutcomeRows", "count_outcomes", "warm_up"]
