@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stream.core.labels import LabelSpec
 from stream.core.ledger import Part, ledger_of
 from stream.core.logbins import DELAYS
-from stream.core.pane import tally
+from stream.core.pane import outcome_tally
 from stream.core.pane.outcome_counts import OutcomeRows, count_outcomes
 from stream.core.pane.outcome_tally import log
 from stream.core.pane.outcomes import OutcomeFold
@@ -175,7 +175,9 @@ def test_the_logarithm_uses_what_is_exact_everywhere(x: float) -> None:
 def _versions() -> dict[str, int]:
     """How many versions of each loop were compiled, one for each kind of arguments."""
     return {
-        name: len(loop.signatures) for name, loop in vars(tally).items() if hasattr(loop, "py_func")
+        name: len(loop.signatures)
+        for name, loop in vars(outcome_tally).items()
+        if hasattr(loop, "py_func")
     }
 
 
