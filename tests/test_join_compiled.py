@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stream.core.compiled import compiled
-from stream.core.join import JoinBuffer, JoinRules, arena, chains, seen, settle, wait
+from stream.core.join import JoinBuffer, JoinRules, arena, chains, runs, seen, settle, wait
 from stream.core.join.index import all_pairs
 from stream.core.join.warm import warm_up
 from stream.core.labels import Form
@@ -19,6 +19,7 @@ from stream.core.records import ModelKey
 from tests.join_run import SPEC
 
 _ROWS = 3_000
+_MODULES = (arena, chains, runs, seen, settle, wait)
 
 
 def _twice(number: int) -> int:
@@ -33,7 +34,7 @@ def _loops(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 def _versions() -> dict[str, int]:
     """How many versions of each loop were compiled, one for each kind of arguments."""
-    loops = (loop for module in (arena, chains, seen, settle, wait) for loop in _loops(module))
+    loops = (loop for module in _MODULES for loop in _loops(module))
     return {name: len(loop.signatures) for name, loop in loops}
 
 

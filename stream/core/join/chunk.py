@@ -67,7 +67,7 @@ def write_rows(
     start = 0
     for stop in cuts:
         rows = chunk.rows[start:stop]
-        numbers, index = distinct(rows[named])
+        numbers, index = distinct(np.ascontiguousarray(rows[named]))
         written = {name: rows[name] for name in _written(rows.dtype)}
         runs, columns = write_columns(list({**written, named: index}.values()))
         header = {

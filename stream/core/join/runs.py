@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stream.core.compiled import compiled
 from stream.core.records import Int64s
 
 __all__ = ["read_column", "write_columns"]
 
 _LENGTH = np.dtype("<u4")
 _SHORTEST = 4  # mean length of the runs of a column that is written as runs
-_LOOK = 64  # values that say whether it is worth while to look for runs
+_LOOK = 64  # the first values, which say whether it is worth while to go on
 
 
 def write_columns(
@@ -51,13 +52,19 @@ def read_column(
 
 def _starts(bits: npt.NDArray[Any]) -> Int64s | None:
     """Where the runs start; None where there are too many."""
-    if _changes(bits[:_LOOK]) * _SHORTEST > _LOOK:
-        return None
-    changed = np.flatnonzero(bits[1:] != bits[:-1])
-    if (len(changed) + 1) * _SHORTEST > len(bits) and len(changed):
-        return None
-    return np.concatenate([np.zeros(1, dtype=np.int64), changed + 1])
+    starts = np.empty(max(1, len(bits) // _SHORTEST), dtype=np.int64)
+    count = _find(bits, starts)
+    return starts[:count] if count else None
 
 
-def _changes(bits: npt.NDArray[Any]) -> int:
-    return int(np.count_nonzero(bits[1:] != bits[:-1]))
+@compiled
+def _find(bits: npt.NDArray[Any], starts: Int64s) -> int:
+    """Writes where runs start, and how many do; 0 where there is no room for them."""
+    starts[0], count = 0, 1
+    for i in range(1, len(bits)):
+        if bits[i] != bits[i - 1]:
+            if count == len(starts) or (i < _LOOK and count * _SHORTEST > _LOOK):
+                return 0
+            starts[count] = i
+            count += 1
+    return count
