@@ -110,6 +110,19 @@ def test_records_of_one_schema_make_one_batch_and_the_first_byte_tells_the_forma
     assert found.numeric.shape == (3, 14)
 
 
+@pytest.mark.parametrize(
+    ("score", "dtype"), [("float", np.float32), ("double", np.float64), (None, np.float32)]
+)
+def test_numbers_stay_float32_where_all_were_sent_as_that(score: str | None, dtype: type) -> None:
+    sent = pa.array([0.1, None, 1.5, math.nan, -math.inf, 1e-45], pa.float32())
+    given = columns(features__age=sent, features__income=sent, score=score and sent.cast(score))
+    (batch,) = decoder(profile()).decode(slice_of([arrow_bytes(given)], headers=[HEADERS])).batches
+    assert batch.numeric.dtype == dtype
+    numbers = sent.cast("double").to_numpy(zero_copy_only=False)
+    expected = [numbers, numbers, numbers if score else np.full(ROWS, np.nan)]
+    assert np.array_equal(batch.numeric, expected, equal_nan=True)
+
+
 def test_a_delta_of_a_dictionary_is_read() -> None:
     sink = pa.BufferOutputStream()
     parts = [columns(features__state=pa.array(s).dictionary_encode()) for s in ("AAAAAA", "AABBCA")]

@@ -164,7 +164,8 @@ class Batch:
     entry          (n,) int32   index into the catalog: which profile the row was decoded by
     event_time_ms  (n,) int64
     carries        (n,) uint8   bits CARRIES_PREDICTION, CARRIES_FEATURES
-    numeric        (Fn, n) float64 in the profile's order; NaN where null or absent, ±inf as sent
+    numeric        (Fn, n) float64 in the profile's order; NaN where null or absent, ±inf as sent;
+                   float32 where all of them were sent as that: they are equal, and half as long
     codes          (Fc, n) int64 slots of the categorical variables (`specs.categorical slots`)
     overrides      values of another type than the profile's, as slots; None where there are none
     unknown        (n,) int32   features that the profile doesn't know; None where all are 0
@@ -176,7 +177,7 @@ class Batch:
     entry: npt.NDArray[np.int32]
     event_time_ms: Int64s
     carries: npt.NDArray[np.uint8]
-    numeric: npt.NDArray[np.float64]
+    numeric: npt.NDArray[np.float64] | npt.NDArray[np.float32]
     codes: npt.NDArray[np.int64]
     overrides: Overrides | None = None
     unknown: npt.NDArray[np.int32] | None = None

@@ -30,7 +30,7 @@ __all__ = [
 _EXACT: Final = float(1 << 53)
 _FEW: Final = 1_024  # a table of so many slots costs less than finding the distinct values
 
-_Floats = npt.NDArray[np.float64]
+_Floats = npt.NDArray[np.float64] | npt.NDArray[np.float32]
 _Mask = npt.NDArray[np.bool_]
 
 

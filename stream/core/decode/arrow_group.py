@@ -70,7 +70,9 @@ def _by_model(group: Group) -> Iterator[tuple[ModelKey, Group]]:
 def _batch(rows: Group, plan: Plan, served: Served | None) -> Batch:
     profile, count = plan.profile, len(rows.record)
     columns = _carried(rows)
-    numeric = np.empty((len(profile.numeric), count), dtype=np.float64)
+    kinds = [rows.column(columns[v.name]).type for v in profile.numeric if v.name in columns]
+    narrow = all(pa.types.is_float32(kind) for kind in kinds)
+    numeric = np.empty((len(profile.numeric), count), dtype=np.float32 if narrow else np.float64)
     codes = np.empty((len(profile.categorical), count), dtype=np.int64)
     odd: list[tuple[int, Int64s]] = []
     for j, variable in enumerate(profile.numeric):

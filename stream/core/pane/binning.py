@@ -87,9 +87,10 @@ class Table:
 class Stack:
     """The numeric binning of profiles (their tables) that have equally many numeric variables.
 
-    `regions` takes (Fn, n) float64 values and the (n,) index of each row's profile in the stack
-    (or one index for all) and gives *regions*: 0 below, 1..k the bins, k + 1 above, k + 2
-    missing (NaN). `region_slots` says where the counts of regions belong in the count vector.
+    `regions` takes (Fn, n) values, binned as float64, and the (n,) index of each row's profile
+    in the stack (or one index for all) and gives *regions*: 0 below, 1..k the bins, k + 1 above,
+    k + 2 missing (NaN). `region_slots` says where the counts of regions belong in the count
+    vector.
     """
 
     def __init__(self, tables: Sequence[tuple[Table, ...]]) -> None:
@@ -111,11 +112,17 @@ class Stack:
         self._searched = [[f for f, table in enumerate(row) if not table.cells] for row in tables]
         self._searches = np.array([bool(features) for features in self._searched])
 
-    def regions(self, values: Floats, rows: npt.NDArray[np.int64] | int, out: Int64s) -> None:
+    def regions(
+        self,
+        numbers: Floats | npt.NDArray[np.float32],
+        rows: npt.NDArray[np.int64] | int,
+        out: Int64s,
+    ) -> None:
         """Writes the regions of (Fn, n) values to `out`, (Fn, n) int64."""
-        features, count = values.shape
+        features, count = numbers.shape
         step = max(1, _BLOCK // max(1, features))
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # a NaN may be a signalling one
+            values: Floats = numbers.astype(np.float64, copy=False)
             for start in range(0, count, step):
                 block = slice(start, min(count, start + step))
                 if isinstance(rows, int):

@@ -16,7 +16,7 @@ from stream.core.records import Int64s
 
 __all__ = ["add_regions", "warm_up"]
 
-_Floats = npt.NDArray[np.float64]
+_Floats = npt.NDArray[np.float64] | npt.NDArray[np.float32]
 
 _SPAN = 16_384  # values that are searched at once
 
@@ -33,7 +33,8 @@ def add_regions(values: _Floats, table: Table, found: Int64s) -> None:
         _count(column, table.scale, table.shift, most, table.regions, table.limits, found)
         return
     for start in range(0, len(values), _SPAN):
-        x = values[start : start + _SPAN]
+        with np.errstate(invalid="ignore"):  # a float32 NaN may be a signalling one
+            x = values[start : start + _SPAN].astype(np.float64)
         regions = table.regions_of(x)
         regions[np.isnan(x)] = len(found) - 1
         found += np.bincount(regions, minlength=len(found))
@@ -41,19 +42,21 @@ def add_regions(values: _Floats, table: Table, found: Int64s) -> None:
 
 @cache
 def warm_up() -> None:
-    """Compiles the loop, once a process.
+    """Compiles the loop for both kinds of numbers, once a process.
 
     Otherwise it would be compiled within a transaction, which may time out meanwhile.
     """
-    add_regions(np.zeros(1), Table((0.0, 1.0)), np.zeros(4, dtype=np.int64))
+    for values in (np.zeros(1), np.zeros(1, dtype=np.float32)):
+        add_regions(values, Table((0.0, 1.0)), np.zeros(4, dtype=np.int64))
 
 
 def _column(values: _Floats) -> _Floats:
-    """The values as the one kind of array that the loop is compiled for: read-only, in one piece.
+    """The values as the loop is compiled for: read-only, in one piece.
 
-    What may be written to would be another kind.
+    What may be written to would be another kind of array.
     """
-    column = np.require(values, np.float64, ["C", "A"]).view()
+    kind = np.float32 if values.dtype == np.float32 else np.float64
+    column = np.require(values, kind, ["C", "A"]).view()
     column.flags.writeable = False
     return column
 
@@ -70,7 +73,7 @@ def _count(
 ) -> None:
     missing = 0
     for x in values:
-        cell = x * scale
+        cell = x * scale  # a float64, whatever x is
         cell += shift  # a rounding of its own, as where the table was made
         if not cell > 0.0:  # nor is NaN, which is at first taken for the lowest region
             cell = 0.0
