@@ -83,8 +83,8 @@ class Slice:
     """Records as consumed, in columns of equal length n; offsets ascend within a source.
 
     `source` indexes `sources` (int32), `offset` and `timestamp_ms` (the broker's) are int64.
-    `headers` is None where no record of the slice has any. `key(i)` reads one record's key.
-    `ends` are the sources read to their end within this slice, with the position there.
+    `headers` is None where no record has any. `key(i)` reads a record's key. `ends` are sources
+    read to their end here, with the position there; `kept` those whose records came, but wait.
     """
 
     sources: tuple[Source, ...]
@@ -95,6 +95,7 @@ class Slice:
     headers: Sequence[Sequence[Header] | None] | None
     key: Callable[[int], bytes | None]
     ends: tuple[tuple[Source, int], ...] = ()
+    kept: tuple[Source, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)

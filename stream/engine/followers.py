@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from stream.core.records import Int64s
 from stream.engine.fetched import Fetched
 
-__all__ = ["Followers"]
+__all__ = ["Followers", "Sorted"]
 
 _MOST_BYTES = 32 * 1024 * 1024
 _MESSAGE_BYTES = 384  # of a message besides its value: the object, its topic, its key
@@ -20,6 +21,14 @@ _SILENT_SECONDS = 3.0  # of fetching alone: a fetch of all partitions may take m
 _NOTHING, _EVERYTHING = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 _End = tuple[int, int]  # of a place, at an offset
+
+
+class Sorted(NamedTuple):
+    """What goes on, the ends among it, and the places whose records came and are kept."""
+
+    fetched: Fetched
+    ends: list[_End]
+    kept: list[int]
 
 
 class Followers:
@@ -89,7 +98,7 @@ class Followers:
         self._full = kept > (_MOST_BYTES // 2 if self._full else _MOST_BYTES)
         return list(self._queues) if self._full else []
 
-    def sort(self, fetched: Fetched, ends: list[_End], most: int) -> tuple[Fetched, list[_End]]:
+    def sort(self, fetched: Fetched, ends: list[_End], most: int) -> Sorted:
         """What goes on of these records, and behind them of those kept, up to `most` in all.
 
         `ends` are sources read to their end, after these records; where records are kept, the
@@ -104,17 +113,19 @@ class Followers:
         limit = self._limits()
         late = fetched.timestamp_ms > limit[place]
         if not (self._queues or late.any()):
-            return fetched, ends
+            return Sorted(fetched, ends, [])
         waits = np.zeros(len(self._leader), dtype=np.bool_)
         waits[place[late]] = True
         waits[list(self._queues)] = True
         kept = waits[place]
+        fresh = np.unique(place[kept]).tolist()
         self._keep(fetched, np.flatnonzero(kept))
-        if kept.any():
+        if fresh:
             fetched = fetched.pick(np.flatnonzero(~kept))
         self._ends.update(end for end in ends if end[0] in self._queues)
         ends = [end for end in ends if end[0] not in self._queues]
-        return fetched.then(self._release(limit, most - len(fetched), ends)), ends
+        fetched = fetched.then(self._release(limit, most - len(fetched), ends))
+        return Sorted(fetched, ends, [each for each in fresh if each in self._queues])
 
     def _limits(self) -> Int64s:
         """The largest timestamp that may go on, a place."""

@@ -192,13 +192,16 @@ class Intake:
         ends = [(place, offset) for place, offset in ends if 0 <= self._next[place] <= offset]
         for place, offset in ends:
             self._next[place] = offset
+        kept: list[int] = []
         if self._followers is not None:
-            fetched, ends = self._followers.sort(fetched, ends, most)
+            fetched, ends, kept = self._followers.sort(fetched, ends, most)
         self._flat[fetched.place] = fetched.offset + 1
         self._weigh(fetched.messages)
-        return self._columns(fetched, self._reached(ends))
+        return self._columns(fetched, self._reached(ends), kept)
 
-    def _columns(self, fetched: Fetched, ends: tuple[tuple[Source, int], ...]) -> Slice:
+    def _columns(
+        self, fetched: Fetched, ends: tuple[tuple[Source, int], ...], kept: list[int]
+    ) -> Slice:
         messages, place = fetched.messages, fetched.place
         present = np.flatnonzero(np.bincount(place, minlength=len(self._sources)))
         self._places[present] = np.arange(len(present), dtype=np.int32)
@@ -215,6 +218,7 @@ class Intake:
             headers=headers_each(messages),
             key=key,
             ends=ends,
+            kept=tuple(map(self._sources.__getitem__, kept)),
         )
 
     def _place(self, source: Source) -> int:

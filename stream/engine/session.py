@@ -159,7 +159,7 @@ class Session:
             self._errors.away = False
         if messages or self._intake.waiting:
             slice_ = self._intake.slice(messages, self._judge, most)
-            if len(slice_) or slice_.ends:
+            if len(slice_) or slice_.ends or slice_.kept:
                 self._step(slice_)
             self._pauses.settle(self._clock(), self._assignment.tasks)
 

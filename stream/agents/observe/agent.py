@@ -220,7 +220,7 @@ class ObserveAgent:
                 outputs += self._tell_joined(self._joining, slice_, now_ms)
             for topic, count in self._astray.look(slice_, now_ms).items():
                 self._observer.astray(topic, count)
-            self._silence.heard(slice_.sources, now_ms)
+        self._silence.heard((*slice_.sources, *slice_.kept), now_ms)
         self._silence.ended((source for source, _ in slice_.ends), now_ms)
         for source, _ in slice_.ends:
             self._invalid.ended(source, now_ms)
