@@ -45,8 +45,9 @@ class Deployment:
     sent: Counter[int] = field(default_factory=Counter)
 
     def create(self, changelog: Mapping[str, str] | None = None) -> Self:
+        appended = {"message.timestamp.type": "LogAppendTime"}
         for topic in (*self.inputs, "grown"):
-            create_topic(self.bootstrap, self.prefix + topic, self.partitions)
+            create_topic(self.bootstrap, self.prefix + topic, self.partitions, config=appended)
         config = dict(changelog or {"cleanup.policy": "compact"})
         create_topic(
             self.bootstrap, f"{self.prefix}count-changelog", self.partitions, config=config

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NoReturn
 
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message
 
 from stream.core.records import Slice, Source
 from stream.engine.intake import Intake
@@ -18,7 +18,13 @@ _ENDED = KafkaError._PARTITION_EOF
 
 
 def record(
-    topic: str, offset: int, time_ms: int, *, partition: int = 0, value: bytes = b"x"
+    topic: str,
+    offset: int,
+    time_ms: int,
+    *,
+    partition: int = 0,
+    value: bytes = b"x",
+    clock: int = TIMESTAMP_LOG_APPEND_TIME,
 ) -> Message:
     """A message of a topic's partition."""
     return Message(
@@ -28,7 +34,7 @@ def record(
         key=b"%d" % offset,
         value=value,
         headers=None,
-        timestamp=(2, time_ms),
+        timestamp=(clock, time_ms),
     )
 
 

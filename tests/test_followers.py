@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_CREATE_TIME,
+    TIMESTAMP_NOT_AVAILABLE,
+    Message,
+    TopicPartition,
+)
 
 from stream.core.records import Source
 from stream.engine import followers
@@ -71,6 +76,27 @@ def test_a_leader_at_its_end_is_not_waited_for_until_it_speaks() -> None:
     world.read(_predictions(15))
     assert stepped(world.read(_labels(30, first=2))) == []
     assert stepped(world.read([end(LEADER, 1)])) == _of(FOLLOWER, 2)
+
+
+@pytest.mark.parametrize("clock", [TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE])
+def test_a_follower_whose_producer_sets_the_clock_does_not_wait(clock: int) -> None:
+    world = World()
+    world.read(_predictions(10))
+    ahead = record(FOLLOWER, 0, 1 << 42, clock=clock)
+    assert stepped(world.read([ahead, *_labels(9, first=1)])) == _of(FOLLOWER, 0, 1)
+    world.read(_labels(20, first=2))
+    assert stepped(world.read([record(FOLLOWER, 3, 5, clock=clock)])) == []  # nothing overtakes
+    assert stepped(world.read(_predictions(20, first=1))) == [(LEADER, 1), *_of(FOLLOWER, 2, 3)]
+
+
+@pytest.mark.parametrize("clock", [TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE])
+def test_a_leader_whose_producer_sets_the_clock_is_not_waited_for(clock: int) -> None:
+    world = World()
+    behind = [record(LEADER, offset, 5, clock=clock) for offset in range(2)]
+    world.read(_labels(1 << 41))
+    assert stepped(world.read(behind[:1])) == [(LEADER, 0), (FOLLOWER, 0)]
+    world.read(behind[1:])
+    assert stepped(world.read(_labels((1 << 41) + 1, first=1))) == _of(FOLLOWER, 1)
 
 
 def test_an_end_before_records_of_the_same_fetch_is_none() -> None:

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from operator import itemgetter
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from stream.core.records import Int64s
 
 __all__ = ["Fetched"]
 
-_time_ms = itemgetter(1)
-
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """n records with their places, offsets and the broker's timestamps: (n,) each.
+    """n records with their places, offsets and Kafka's timestamps: (n,) each.
 
     A place is the number of a source among all that are read. Offsets ascend within one.
+    `appended` tells the timestamps that are the broker's clock; others are a producer's.
     Nothing is done a message: columns come from C-level maps over the messages.
     """
 
@@ -31,6 +29,7 @@ class Fetched:
     place: npt.NDArray[np.int32]
     offset: Int64s
     timestamp_ms: Int64s
+    appended: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -40,8 +39,10 @@ class Fetched:
         """The messages, whose places are known."""
         count = len(messages)
         offset = np.fromiter(map(Message.offset, messages), np.int64, count)
-        times = map(_time_ms, map(Message.timestamp, messages))
-        return cls(messages, place, offset, np.fromiter(times, np.int64, count))
+        stamps = chain.from_iterable(map(Message.timestamp, messages))
+        clock, time_ms = np.fromiter(stamps, np.int64, 2 * count).reshape(count, 2).T
+        appended = clock == TIMESTAMP_LOG_APPEND_TIME
+        return cls(messages, place, offset, np.ascontiguousarray(time_ms), appended)
 
     def pick(self, which: npt.NDArray[np.intp]) -> Self:
         """The records at these indices, in the order of the indices."""
@@ -61,8 +62,9 @@ class Fetched:
             np.concatenate([one.place for one in all_]),
             np.concatenate([one.offset for one in all_]),
             np.concatenate([one.timestamp_ms for one in all_]),
+            np.concatenate([one.appended for one in all_]),
         )
 
     def _with(self, messages: Sequence[Message], which: npt.NDArray[np.intp] | slice) -> Self:
         columns = self.place[which], self.offset[which], self.timestamp_ms[which]
-        return type(self)(messages, *columns)
+        return type(self)(messages, *columns, self.appended[which])

@@ -19,6 +19,7 @@ _MOST_BYTES = 32 * 1024 * 1024
 _MESSAGE_BYTES = 384  # of a message besides its value: the object, its topic, its key
 _SILENT_SECONDS = 3.0  # of fetching alone: a fetch of all partitions may take more than one
 _NOTHING, _EVERYTHING = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+_ANYTHING = _NOTHING + 1  # what need not wait for its leader: only a pause holds it
 
 _End = tuple[int, int]  # of a place, at an offset
 
@@ -36,8 +37,10 @@ class Followers:
 
     A follower's record goes on once its leader was read to a record with the same or a later
     timestamp of the broker, and before that where nothing of the leader is to be waited for:
-    it is at its end, isn't read, is paused, or gave nothing in three seconds of fetching. Within
-    a source nothing overtakes. What is kept is bounded: beyond 32 MB its sources are to be paused.
+    it is at its end, isn't read, is paused, or gave nothing in three seconds of fetching. Where
+    producers set the timestamps of either one, they say nothing of the order, and nothing waits.
+    Within a source nothing overtakes. What is kept is bounded: beyond 32 MB its sources are to be
+    paused.
 
     It decides nothing but memory and time: whoever reads must not depend on the order of topics.
     `leaders` are the places that each place follows, -1 for none.
@@ -47,7 +50,7 @@ class Followers:
         count = len(leaders)
         self._leader = np.array(leaders, dtype=np.int64)
         self._following = np.flatnonzero(self._leader >= 0)
-        self._mark = np.full(count, _NOTHING, dtype=np.int64)
+        self._mark = np.full(count, _ANYTHING, dtype=np.int64)
         self._idle = np.ones(count, dtype=np.bool_)  # isn't read, or was read to its end
         self._heard = np.zeros(count)
         self._stopped = np.zeros(count, dtype=np.bool_)
@@ -66,7 +69,7 @@ class Followers:
         """A source is read no more; what is kept of it is given up."""
         self._queues.pop(place, None)
         self._ends.pop(place, None)
-        self._mark[place] = _NOTHING
+        self._mark[place] = _ANYTHING
         self._idle[place] = True
 
     def stop(self, places: Iterable[int]) -> None:
@@ -105,13 +108,13 @@ class Followers:
         end is too. Of what comes fresh nothing is kept back for `most`.
         """
         place = fetched.place
-        np.maximum.at(self._mark, place, fetched.timestamp_ms)
+        np.maximum.at(self._mark, place, _stamps(fetched, _EVERYTHING))
         self._idle[place] = False
         self._heard[place] = self._seconds
         for ended, _ in ends:
             self._idle[ended] = True
         limit = self._limits()
-        late = fetched.timestamp_ms > limit[place]
+        late = _stamps(fetched, _ANYTHING) > limit[place]
         if not (self._queues or late.any()):
             return Sorted(fetched, ends, [])
         waits = np.zeros(len(self._leader), dtype=np.bool_)
@@ -173,7 +176,7 @@ class _Queue:
 
     def put(self, fetched: Fetched) -> None:
         """Adds records at the end."""
-        bar: Int64s = np.maximum.accumulate(fetched.timestamp_ms)
+        bar: Int64s = np.maximum.accumulate(_stamps(fetched, _ANYTHING))
         np.maximum(bar, self.bar, out=bar)
         size = _bytes(fetched)
         self.parts.append((fetched, bar, size))
@@ -208,6 +211,11 @@ class _Queue:
             most -= count
             self.bytes -= size
         return taken
+
+
+def _stamps(fetched: Fetched, other: int) -> Int64s:
+    """When the broker took the records, (n,); something else where it doesn't say."""
+    return np.where(fetched.appended, fetched.timestamp_ms, other)
 
 
 def _bytes(fetched: Fetched) -> int:
