@@ -136,3 +136,20 @@ def test_a_joined_record_is_the_prediction_as_sent_with_its_label(
         assert (record["model"], record["version"]) == ("credit", "1")
         assert (record["features"], record["tags"]) == (FEATURES, {"a": "b"})
         assert (record["prediction"], record["score"]) == ("approve", score)
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"), [(BINARY, "maybe"), (BINARY, 2.5), (LabelRule(kind="regression"), "dear")]
+)
+def test_a_label_that_its_model_cannot_have_is_a_dead_letter_and_joins_nothing(
+    rule: LabelRule, wrong: object
+) -> None:
+    agent = _agent(rule)
+    agent.assign(0, {Source(topic, 0): 0 for topic in SETTINGS.sources}, {})
+    agent.step(slice_of(_predictions("json", 0.75)), NOW + 400)
+    right = "approve" if rule is BINARY else 2.5
+    labels = [_label(0, IDS[0], wrong), _label(1, IDS[0], right), _label(2, IDS[0], wrong)]
+    outputs = list(agent.step(slice_of(labels), NOW + 2_000))
+    told = _told(outputs)
+    assert [(each["label"], each["state"]) for each in told] == [(right, "first")]
+    assert [output.topic for output in outputs].count("dead-letters") == 2

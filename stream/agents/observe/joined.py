@@ -49,13 +49,16 @@ class Texts:
 def joined_outputs(outcomes: Outcomes, cohorts: Sequence[Cohort], texts: Texts) -> Iterator[Output]:
     """A record of each outcome whose cohort asks for it; a later one of an id replaces it.
 
-    A corrected outcome is put out again with the new label, a retracted one with label null.
+    A corrected outcome is put out again with the new label, a retracted one with label null; a
+    label that can't be of its model's kind isn't.
     """
     if outcomes.extras is None:
         return
     for place, extra in enumerate(outcomes.extras):
         cohort = cohorts[int(outcomes.cohort[place])]
         if not cohort.joined or extra is None or _is_replaced(outcomes, place):
+            continue
+        if outcomes.change[place] == Change.REFUSED:
             continue
         if cohort.spec.kind is LabelKind.MULTICLASS:
             extra = extra[8 * len(cohort.spec.classes) :]
