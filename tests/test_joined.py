@@ -153,3 +153,12 @@ def test_a_label_that_its_model_cannot_have_is_a_dead_letter_and_joins_nothing(
     told = _told(outputs)
     assert [(each["label"], each["state"]) for each in told] == [(right, "first")]
     assert [output.topic for output in outputs].count("dead-letters") == 2
+
+
+@pytest.mark.parametrize("number", [2**52, 1e18, -1e18, 1e19, 1e308, -1e308])
+def test_a_number_of_any_size_is_put_out_though_it_is_no_class(number: float) -> None:
+    agent = _agent(MULTI)
+    agent.assign(0, {Source(topic, 0): 0 for topic in SETTINGS.sources}, {})
+    agent.step(slice_of(_predictions("json", None)), NOW + 400)
+    outputs = list(agent.step(slice_of([_label(0, IDS[0], number)]), NOW + 2_000))
+    assert [each["label"] for each in _told(outputs)] == [number]

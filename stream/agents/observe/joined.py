@@ -15,6 +15,7 @@ __all__ = ["Texts", "joined_outputs"]
 
 _JSON = (("content-type", b"application/json"),)
 _MOST_TEXTS = 100_000
+_LARGE = 1 << 63  # JSON's integers are written up to here, larger ones as floats
 _STATES = {Change.FIRST: "first", Change.OUT: "retracted", Change.IN: "corrected"}
 
 
@@ -39,7 +40,7 @@ class Texts:
         if form == Form.NUMBER:
             number = float(np.uint64(bits).view(np.float64))
             whole = cohort.spec.kind is not LabelKind.REGRESSION and number.is_integer()
-            return int(number) if whole else number
+            return int(number) if whole and abs(number) < _LARGE else number
         same = np.flatnonzero((cohort.spec.bits == (form, bits)).all(axis=1)).tolist()
         if same:
             return cohort.spec.classes[same[0]]
