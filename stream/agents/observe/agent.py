@@ -141,10 +141,10 @@ class ObserveAgent:
         sources = self._sources(task)
         self._telling.forget(sources)
         self._telling.restore({source: known[source] for source in sources if source in known})
-        for source in sources:
-            self._positions[source] = positions.get(source, 0)
+        self._positions.update({source: positions.get(source, 0) for source in sources})
         if self._joining is not None:
-            self._joining.assign(task, {key: state[key] for key in state if key != KEY})
+            passed_ms = self._watermarks.watermark_ms(Source(_PREDICTIONS, task))
+            self._joining.assign(task, state, passed_ms)
         self.resume(task)
 
     def resume(self, task: int) -> None:

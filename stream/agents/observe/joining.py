@@ -150,9 +150,9 @@ class Joining:
         """Forgets what nothing to come can meet; the watermarks are those of the task now."""
         self._note(self._buffer.advance(task, prediction_watermark_ms, label_watermark_ms))
 
-    def assign(self, task: int, state: Mapping[bytes, bytes]) -> None:
-        """Goes on from a changelog's records of this task."""
-        self._buffer.restore(task, state, self._cohorts.number)
+    def assign(self, task: int, state: Mapping[bytes, bytes], passed_ms: int) -> None:
+        """Goes on from a changelog's records of this task; its predictions' watermark is known."""
+        self._buffer.restore(task, state, self._cohorts.number, passed_ms)
 
     def drop(self, task: int, *, aborted: bool) -> None:
         """Forgets a task; with `aborted` also what no commit has taken of any task."""

@@ -138,14 +138,22 @@ class JoinBuffer:
             yield from journal.spill(task)
 
     def restore(
-        self, task: int, records: Mapping[bytes, bytes], intern: Callable[[Cohort], int]
+        self,
+        task: int,
+        records: Mapping[bytes, bytes],
+        intern: Callable[[Cohort], int],
+        passed_ms: int = _NEVER,
     ) -> None:
         """Starts a task from its changelog's live records; other keys than ours are passed over.
 
-        `intern` gives a cohort its number in the list of cohorts, a new one if need be. Raises
+        `intern` gives a cohort its number in the list of cohorts, a new one if need be. Labels
+        that come too late for predictions at `passed_ms`, their watermark, don't wait: a bucket
+        made anew for them would find in the changelog what became of an old one's rows. Raises
         StateError for records of another format.
         """
         self.drop(task)
+        self._know(task)
+        self._passed_ms[task] = passed_ms
         self._book.restore(task, records, intern)
         self._cohorts.refresh()
         pending, waiting = self._journals
