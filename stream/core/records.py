@@ -140,9 +140,8 @@ class Served:
     error          (n,) bool, the row's status is error; None where no row has a status
     plain          the columns that the model's segments ask for, as sent: a feature's name, or
                    `tags.NAME`, to n scalars; None where a row lacks it
-    bodies         n JSON objects {"prediction_id": …, "event_time_ms": …, "features": …,
-                   "prediction": …, "score": …, "tags": …} (schemas/joined.avsc), for models
-                   with joined output; None where no row's model has that
+    bodies         n JSON objects, schemas/joined.avsc but for model, version and what labels add,
+                   for models with joined output; None where no row's model has that
     """
 
     ids: npt.NDArray[np.uint64]
