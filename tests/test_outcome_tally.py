@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ _SCORES = (
     | st.floats(0.0, 1.0)
     | st.floats()
 )
+_NUMBERS = st.floats(-1e11, 1e11) | st.floats() | st.sampled_from([0.0, -0.0, 1.5, 1e11, 5e-324])
 _DELAYS = st.integers(0, 1 << 40) | st.sampled_from([0, 1, 2, 1 << 62])
 _ROW = st.fixed_dictionaries(
     {
@@ -42,8 +44,9 @@ _ROW = st.fixed_dictionaries(
         "out": st.booleans(),
         "late": st.booleans(),
         "code": st.integers(-1, 3),
-        "value": _SCORES,
+        "value": _SCORES | _NUMBERS,
         "label": st.integers(0, 3),
+        "number_label": _NUMBERS,
         "delay_ms": _DELAYS,
         "probabilities": st.tuples(_SCORES, _SCORES, _SCORES)
         | st.sampled_from([(0.25, 0.5, 0.25), (0.5, 0.5, -0.0), (1.0, 1.0, 1.0)]),
@@ -55,7 +58,11 @@ _ALIKE = {"number": 0, "pane": 28_000_000, "correction": False, "out": False}
 def _rows(spec: LabelSpec, rows: list[dict[str, Any]], shares: bool) -> OutcomeRows:
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     columns["code"] = np.minimum(columns["code"], len(spec.classes)).astype(np.int32)
-    columns["label"] = columns["label"] % (len(spec.classes) + (spec is MULTICLASS))
+    numbers = columns.pop("number_label")
+    if spec is REGRESSION:
+        columns["label"] = numbers
+    else:
+        columns["label"] = columns["label"] % (len(spec.classes) + (spec is MULTICLASS))
     if not shares:
         columns["probabilities"] = None  # type: ignore[assignment]  # as of a binary model
     return OutcomeRows(**columns)
@@ -71,6 +78,13 @@ def _log(x: float) -> float:
     for odd in range(21, 0, -2):
         series = series * (s * s) + 2 / odd
     return exponent * math.log(2) + s * series
+
+
+def _wide(x: float) -> Int64s:
+    """Eight digits of base 2^32 that carry the value's sign, in units of 2^-96."""
+    size = round(Fraction(min(abs(x), math.nextafter(2.0**160, 0.0))) * 2**96)
+    digits = np.array([size >> 32 * place & 0xFFFFFFFF for place in range(8)])
+    return -digits if x < 0 else digits
 
 
 def _digits(x: _Floats) -> Int64s:
@@ -98,6 +112,23 @@ def _scored(spec: LabelSpec, rows: OutcomeRows) -> tuple[npt.NDArray[np.bool_], 
     return sound, [known[each, top], came, own, first + second + third]
 
 
+def _moments(y: float, predicted: float) -> Int64s:
+    """What a label and its prediction add to REGRESSION_SUMS, where neither is beyond 1e11."""
+    if not (abs(y) <= 1e11 and abs(predicted) <= 1e11):
+        return np.zeros((12, 8), dtype=np.int64)
+    error = predicted - y
+    ratio = abs(error) / abs(y) if y else 0.0
+    sums = [y, y * y, y * y * y, y * y * (y * y)]
+    sums += [error, error * error, error * error * (error * error)]
+    sums += [error * error * y, error * error * (y * y), abs(error), ratio, ratio * ratio]
+    return np.stack([_wide(x) for x in sums])
+
+
+def _used(y: float, predicted: float) -> list[int]:
+    inside = abs(y) <= 1e11 and abs(predicted) <= 1e11
+    return [inside, inside and y != 0, not inside]
+
+
 @np.errstate(over="ignore", invalid="ignore")
 def _expected(spec: LabelSpec, rows: OutcomeRows) -> Int64s:
     """The vector of rows that are all of one set, pane and kind."""
@@ -110,6 +141,11 @@ def _expected(spec: LabelSpec, rows: OutcomeRows) -> Int64s:
         np.add.at(ledger.part(vector, part), place, of)
 
     add(Part.DELAYS, DELAYS.edges[:-1].searchsorted(rows.delay_ms, side="right"))
+    if spec is REGRESSION:
+        for y, predicted, one in zip(rows.label.tolist(), rows.value.tolist(), sign, strict=True):
+            ledger.part(vector, Part.USED)[:] += one * np.array(_used(y, predicted))
+            ledger.part(vector, Part.MOMENTS)[:] += one * _moments(y, predicted)
+        return vector
     label = rows.label.astype(np.int64)
     add(Part.CONFUSION, np.where(rows.code < 0, other, rows.code), label)
     scored, columns = _scored(spec, rows)
@@ -128,7 +164,7 @@ def _expected(spec: LabelSpec, rows: OutcomeRows) -> Int64s:
     return vector
 
 
-@pytest.mark.parametrize("spec", [BINARY, _ODD, _WHOLE, MULTICLASS])
+@pytest.mark.parametrize("spec", [BINARY, _ODD, _WHOLE, MULTICLASS, REGRESSION])
 @given(rows=st.lists(_ROW, min_size=1, max_size=40), alike=st.booleans(), shares=st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_every_group_is_what_plain_formulas_say(

@@ -10,14 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from stream.core.records import Int64s
 
-__all__ = ["NARROW", "SHARE", "WIDE", "Form", "digits", "exact", "total"]
+__all__ = ["SHARE", "WIDE", "Form", "exact", "total"]
 
-_Floats = npt.NDArray[np.float64]
 _BASE_BITS = 32
 
 
@@ -38,38 +34,14 @@ class Form:
 
 
 SHARE = Form(2, 40)  # up to 1.6e7: probabilities and losses of them
-NARROW = Form(4, 40)  # up to 3e26
 WIDE = Form(8, 96)  # up to 7e47, in steps of 1e-29: fourth powers of errors
 
 
-def digits(x: _Floats, form: Form = NARROW) -> Int64s:
-    """The digits of each value, shape (*x.shape, form.digits), lowest first, signed as the value.
-
-    Rounds to the nearest multiple of 2^-bits (ties to even), exact where the value is one; ±inf
-    and what is too large become the largest number of that sign; NaN becomes 0.
-
-    >>> digits(np.array([1.5, -1.0]), SHARE).tolist()
-    [[0, 384], [0, -256]]
-    """
-    top = float(2.0**form.limit_bits)
-    largest = np.nextafter(top, 0.0)
-    rest = np.nan_to_num(np.clip(x, -largest, largest), nan=0.0)
-    rest = np.rint(rest * 2.0**form.bits)
-    found = np.empty((form.digits, *np.shape(x)), dtype=np.int64)
-    for place in range(form.digits - 1, 0, -1):
-        unit = float(2.0 ** (place * _BASE_BITS))
-        digit = np.trunc(rest * (1.0 / unit))
-        found[place] = digit
-        rest = rest - digit * unit
-    found[0] = rest
-    return np.moveaxis(found, 0, -1)
-
-
-def total(sums: Int64s | Sequence[int], form: Form = NARROW) -> float:
+def total(sums: Int64s | Sequence[int], form: Form) -> float:
     """The real number that sums of digits, (form.digits,), are worth; correctly rounded.
 
-    >>> total(digits(np.array([0.1, 0.2, -0.1, -0.2])).sum(axis=0))
-    0.0
+    >>> total([1 << 31, 384], SHARE)
+    1.501953125
     """
     return exact(sums) / (1 << form.bits)
 

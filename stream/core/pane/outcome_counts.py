@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stream.core.fixed import WIDE
 from stream.core.labels import LabelKind, LabelSpec
-from stream.core.ledger import REGRESSION_LIMIT, Ledger, Part, ledger_of
+from stream.core.ledger import Ledger, ledger_of
 from stream.core.logbins import DELAYS
 from stream.core.pane.outcome_tally import (
     Layout,
@@ -21,9 +20,9 @@ from stream.core.pane.outcome_tally import (
     Steps,
     tally_binary,
     tally_multiclass,
+    tally_regression,
     tally_rows,
 )
-from stream.core.pane.sheet import Sheet
 from stream.core.records import Int64s, Kind
 
 __all__ = ["OutcomeRows", "count_outcomes", "warm_up"]
@@ -31,8 +30,6 @@ __all__ = ["OutcomeRows", "count_outcomes", "warm_up"]
 _Floats = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]
 _CELLS = 1 << 21  # places that are filled at once: 16 MB
-_BLOCK = 8_192  # rows that are counted at once, so that their columns stay in the cache
-_MOST_ROWS = 1 << 20  # digits of so many add up below 2^53, in which bincount adds
 _DELAYS = Steps.of(DELAYS.edges[:-1])
 
 
@@ -90,12 +87,7 @@ def count_outcomes(
     """Each (set, pane, kind) of the rows with its vector: the ledger's and three totals.
 
     The totals are the rows that are taken out (below zero, as they are), rows and late rows.
-    Of very many rows a key may come more than once.
     """
-    if len(rows) > _MOST_ROWS:
-        for start in range(0, len(rows), _MOST_ROWS):
-            yield from count_outcomes(spec, ledger, rows.at(slice(start, start + _MOST_ROWS)))
-        return
     keys, group = _groups(rows)
     most = max(1, _CELLS // ledger.width)
     if len(keys) <= most:
@@ -144,11 +136,7 @@ def _counted(
     elif spec.kind is LabelKind.MULTICLASS and rows.probabilities is not None:
         tally_multiclass(flat, layout, columns, _column(rows.probabilities, np.float64))
     elif spec.kind is LabelKind.REGRESSION:
-        step = max(_BLOCK, cells.size)
-        for start in range(0, len(rows), step):
-            block = slice(start, start + step)
-            part = rows.at(block)
-            _count_regression(Sheet(ledger, cells, group[block], part.out), part)
+        tally_regression(flat, layout, columns, _column(rows.label, np.float64))
     return cells
 
 
@@ -178,40 +166,11 @@ def _steps(edges: tuple[float, ...]) -> Steps:
 @cache
 def warm_up() -> None:
     """Compiles the loops before records come, once a process: in a transaction it may time out."""
-    for kind, classes in ((LabelKind.BINARY, 2), (LabelKind.MULTICLASS, 3)):
-        spec = LabelSpec(kind, ("0", "1", "2")[:classes], (0.0, 1.0))
-        none, flags = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.bool_)
-        shares = np.zeros((1, classes))
-        code = none.astype(np.int32)
-        row = OutcomeRows(none, none, flags, flags, flags, code, shares[:, 0], none, none, shares)
+    none, flags = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.bool_)
+    code, shares = none.astype(np.int32), np.zeros((1, 2))
+    value = shares[:, 0]
+    for kind in LabelKind:
+        classes = () if kind is LabelKind.REGRESSION else ("0", "1")
+        spec = LabelSpec(kind, classes, (0.0, 1.0))
+        row = OutcomeRows(none, none, flags, flags, flags, code, value, none, none, shares)
         list(count_outcomes(spec, ledger_of(spec), row))
-
-
-def _count_regression(sheet: Sheet, rows: OutcomeRows) -> None:
-    y, predicted = rows.label.astype(np.float64, copy=False), rows.value
-    inside = np.abs(predicted) <= REGRESSION_LIMIT
-    inside &= np.abs(y) <= REGRESSION_LIMIT
-    used = _where(inside)
-    if used is not None:
-        outside = np.flatnonzero(~inside)
-        sheet.count(Part.USED, np.full(len(outside), 2), outside)
-    if used is not None:
-        y, predicted = y[used], predicted[used]
-    sheet.count(Part.USED, np.zeros(len(y), dtype=np.int64), used)
-    ratios = np.flatnonzero(y != 0.0)
-    sheet.count(
-        Part.USED, np.ones(len(ratios), dtype=np.int64), ratios if used is None else used[ratios]
-    )
-    error = predicted - y
-    squared, y_squared, size = error * error, y * y, np.abs(error)
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        ratio = np.where(y != 0.0, size / np.abs(y), 0.0)
-        sums = [y, y_squared, y_squared * y, y_squared * y_squared]
-        sums += [error, squared, squared * squared, squared * y, squared * y_squared]
-        sums += [size, ratio, ratio * ratio]
-    sheet.add(Part.MOMENTS, np.stack(sums), WIDE, used)
-
-
-def _where(mask: _Mask) -> Int64s | None:
-    """The rows where the mask holds; None for all of them."""
-    return None if bool(mask.all()) else np.flatnonzero(mask)

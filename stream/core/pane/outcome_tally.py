@@ -5,17 +5,30 @@ All that is added up are whole numbers: the order of rows decides nothing.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from stream.core.compiled import compiled
-from stream.core.fixed import SHARE
-from stream.core.ledger import RELIABILITY_BINS, Ledger, Part
+from stream.core.fixed import SHARE, WIDE, Form
+from stream.core.ledger import REGRESSION_LIMIT, RELIABILITY_BINS, Ledger, Part
 from stream.core.records import Int64s
 
-__all__ = ["Layout", "Rows", "Steps", "log", "tally_binary", "tally_multiclass", "tally_rows"]
+__all__ = [
+    "Digits",
+    "Layout",
+    "Rows",
+    "Steps",
+    "add",
+    "add_share",
+    "log",
+    "tally_binary",
+    "tally_multiclass",
+    "tally_regression",
+    "tally_rows",
+]
 
 _Floats = npt.NDArray[np.float64]
 _Flags = npt.NDArray[np.bool_]
@@ -26,31 +39,49 @@ _LOG_2 = 0.6931471805599453
 _SERIES = tuple(2.0 / odd for odd in range(21, 0, -2))  # of s·(2 + 2s²/3 + 2s⁴/5 + …), from behind
 
 
+class Digits(NamedTuple):
+    """`fixed.Form`: `many`, of multiples of 1 / `unit`, of values of at most `largest`."""
+
+    many: int
+    unit: float
+    largest: float
+
+    @classmethod
+    def of(cls, form: Form) -> Digits:
+        """Those of a form."""
+        return cls(form.digits, 2.0**form.bits, math.nextafter(2.0**form.limit_bits, 0.0))
+
+
 class Layout(NamedTuple):
     """Where a ledger's parts start in its vector, and how they are written.
 
     A vector has three places more than its ledger: rows taken out (below zero), rows, late rows.
-    A regression has no `classes`. A share is held in multiples of 1 / `unit`.
+    A regression has no `classes`.
     """
 
     width: int
     classes: int
     reliability_bins: int
-    unit: float
+    regression_limit: float
+    share: Digits
+    wide: Digits
     delays: int
     confusion: int
     scores: int
     reliability: int
     reliability_sums: int
     losses: int
+    moments: int
+    used: int
 
     @classmethod
     def of(cls, ledger: Ledger, classes: int) -> Layout:
         """That of a ledger."""
-        parts = [Part.DELAYS, Part.CONFUSION, Part.SCORES]
-        parts += [Part.RELIABILITY, Part.RELIABILITY_SUMS, Part.LOSSES]
+        parts = [Part.DELAYS, Part.CONFUSION, Part.SCORES, Part.RELIABILITY, Part.RELIABILITY_SUMS]
+        parts += [Part.LOSSES, Part.MOMENTS, Part.USED]
         starts = [ledger.starts.get(part, 0) for part in parts]
-        return cls(ledger.width + 3, classes, RELIABILITY_BINS, 2.0**SHARE.bits, *starts)
+        rules = (RELIABILITY_BINS, REGRESSION_LIMIT, Digits.of(SHARE), Digits.of(WIDE))
+        return cls(ledger.width + 3, classes, *rules, *starts)
 
 
 class Steps(NamedTuple):
@@ -133,9 +164,28 @@ def _step(x: float, steps: Steps) -> int:
 
 
 @compiled
-def _add(cells: Int64s, place: int, x: float, sign: int, unit: float) -> None:
-    """Adds a share from 0 to 2^20 to two digits: `fixed.digits` of SHARE."""
-    whole = np.int64(np.rint(x * unit))
+def add(cells: Int64s, place: int, x: float, sign: int, digits: Digits) -> None:
+    """Adds a number, or with a sign of -1 takes it away, at the digits from `place` on.
+
+    It isn't NaN, is held as the largest where it is more, and rounded to the nearest multiple
+    (ties to even). Its 53 bits are in three digits at most; where a form ends before these, 0 is
+    added to what comes behind.
+    """
+    size = np.rint(min(abs(x), digits.largest) * digits.unit)
+    shift = max(int(np.float64(size).view(np.int64) >> 52) - 1075, 0)
+    whole = np.int64(size * np.int64(1023 - shift << 52).view(np.float64))  # times 2^-shift
+    low = (whole & 0xFFFFFFFF) << (shift & 31)
+    middle = (low >> 32) + (whole >> 32 << (shift & 31))
+    first, signed = place + (shift >> 5), -sign if x < 0.0 else sign
+    cells[first] += signed * (low & 0xFFFFFFFF)
+    cells[first + 1] += signed * (middle & 0xFFFFFFFF)
+    cells[first + 2] += signed * (middle >> 32)
+
+
+@compiled
+def add_share(cells: Int64s, place: int, x: float, sign: int, digits: Digits) -> None:
+    """What `add` does, for numbers from 0 to 2^20 and two digits: in half the time."""
+    whole = np.int64(np.rint(x * digits.unit))
     cells[place] += sign * (whole & 0xFFFFFFFF)
     cells[place + 1] += sign * (whole >> 32)
 
@@ -152,17 +202,16 @@ def _add_scored(
     brier: float,
 ) -> None:
     """Adds what is counted of a row with a score: whether what had the probability `p` came."""
-    unit = layout.unit
     bin_ = min(int(p * layout.reliability_bins), layout.reliability_bins - 1)
     place = start + layout.reliability + 2 * bin_
     cells[place] += sign
     cells[place + 1] += sign * came
-    _add(cells, start + layout.reliability_sums + 2 * bin_, p, sign, unit)
+    place = start + layout.reliability_sums + layout.share.many * bin_
+    add_share(cells, place, p, sign, layout.share)
     place = start + layout.losses
-    _add(cells, place, loss, sign, unit)
-    _add(cells, place + 2, loss * loss, sign, unit)
-    _add(cells, place + 4, brier, sign, unit)
-    _add(cells, place + 6, brier * brier, sign, unit)
+    for x in (loss, loss * loss, brier, brier * brier):
+        add_share(cells, place, x, sign, layout.share)
+        place += layout.share.many
 
 
 @compiled
@@ -216,3 +265,25 @@ def tally_multiclass(cells: Int64s, layout: Layout, rows: Rows, probabilities: _
             start, sign = rows.group[i] * layout.width, -1 if rows.out[i] else 1
             p, loss = probabilities[i, top], _loss(probabilities[i, label])
             _add_scored(cells, start, layout, sign, p, label == top, loss, brier)
+
+
+@compiled
+def tally_regression(cells: Int64s, layout: Layout, rows: Rows, labels: _Floats) -> None:
+    """Adds what is counted of rows whose labels (n,) are numbers."""
+    for i in range(len(rows.group)):
+        start, sign = rows.group[i] * layout.width, -1 if rows.out[i] else 1
+        y, predicted, used = labels[i], rows.value[i], start + layout.used
+        if not (abs(y) <= layout.regression_limit and abs(predicted) <= layout.regression_limit):
+            cells[used + 2] += sign
+            continue
+        cells[used] += sign
+        cells[used + 1] += sign * (y != 0.0)
+        error = predicted - y
+        squared, y_squared, size = error * error, y * y, abs(error)
+        ratio = size / abs(y) if y != 0.0 else 0.0
+        place = start + layout.moments
+        powers = (y, y_squared, y_squared * y, y_squared * y_squared)
+        errors = (error, squared, squared * squared, squared * y, squared * y_squared)
+        for x in powers + errors + (size, ratio, ratio * ratio):
+            add(cells, place, x, sign, layout.wide)
+            place += layout.wide.many
