@@ -18,7 +18,6 @@ _SHORT = Plan(seed=0, rows=1_500, hours=2)
 _SMALL = Plan(seed=0, rows=1_500, hours=2)  # for slices of one record
 
 _CHOSEN = (
-    ("undisturbed", 7, 3),
     ("kill-9", 7, 2),
     ("zombie", 10_000, 2),
     ("before-commit", 7, 1),
